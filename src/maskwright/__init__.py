@@ -1,0 +1,42 @@
+"""Maskwright: photos in; masks, soft mattes and clean cut-outs out.
+
+Names are looked up on first use, so that `import maskwright` loads no torch.
+Start reading at `inference/matte.py`; the parts stand in the order in which data flows.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from maskwright.image.trimap import trimap_from_mask as trimap_from_mask
+    from maskwright.inference.cutout import cut_out as cut_out
+    from maskwright.inference.matte import Matter as Matter
+    from maskwright.structures.click import Click as Click
+    from maskwright.structures.cutout import Cutout as Cutout
+    from maskwright.structures.matte import Matte as Matte
+    from maskwright.structures.trimap import Trimap as Trimap
+    from maskwright.weights.catalog import list_weights as list_weights
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Click": "maskwright.structures.click",
+    "Cutout": "maskwright.structures.cutout",
+    "Matte": "maskwright.structures.matte",
+    "Matter": "maskwright.inference.matte",
+    "Trimap": "maskwright.structures.trimap",
+    "cut_out": "maskwright.inference.cutout",
+    "list_weights": "maskwright.weights.catalog",
+    "trimap_from_mask": "maskwright.image.trimap",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'maskwright' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
