@@ -1,0 +1,125 @@
+"""COCO's compressed run-length code of a mask.
+
+Source of the format: the COCO API, https://github.com/cocodataset/cocoapi (Lin et al.,
+"Microsoft COCO: Common Objects in Context", ECCV 2014, arXiv:1405.0312). Runs go down the
+columns and begin with background; from the fourth run on, the difference to the run two before
+is stored; a number is cut into groups of five bits, lowest first, each written as one character.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from maskwright.errors import DataError
+
+_FIRST_CHARACTER = 48  # "0"; the six bits of a group reach up to "o"
+_MORE, _SIGN = 0x20, 0x10
+_GROUPS = 7  # 35 bits hold every difference of two 32-bit runs
+_MAX_PIXELS = 2**32 - 1  # runs are 32-bit numbers in COCO's own code
+
+
+def encode(mask: Bool[np.ndarray, "h w"]) -> dict[str, Any]:
+    """Return `{"size": [h, w], "counts": str}` for a mask; True is the object."""
+    height, width = mask.shape
+    pixels = mask.ravel(order="F")
+    changes = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
+    edges = np.concatenate([[0], changes, [pixels.size]])
+    runs = np.diff(edges)
+    if pixels.size and pixels[0]:
+        runs = np.concatenate([[0], runs])
+    return {"size": [height, width], "counts": _to_text(runs)}
+
+
+def decode(rle: Mapping[str, Any]) -> Bool[np.ndarray, "h w"]:
+    """Return the mask of an RLE, compressed (`counts` str or bytes) or not (a list of runs).
+
+    Raises:
+        DataError: If the RLE is damaged or does not cover its size exactly.
+    """
+    height, width, runs = _checked(rle)
+    is_object = np.arange(len(runs)) % 2 == 1
+    pixels = np.repeat(is_object, runs)
+    return np.ascontiguousarray(pixels.reshape(width, height).T)
+
+
+def area(rle: Mapping[str, Any]) -> int:
+    """Return how many pixels belong to the object, without decoding the mask.
+
+    Raises:
+        DataError: If the RLE is damaged or does not cover its size exactly.
+    """
+    return int(_checked(rle)[2][1::2].sum())
+
+
+def _checked(rle: Mapping[str, Any]) -> tuple[int, int, Int[np.ndarray, " run"]]:
+    try:
+        height, width = (int(length) for length in rle["size"])
+        counts = rle["counts"]
+        runs = _to_runs(counts)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise DataError(
+            "an RLE needs 'size' [h, w] and 'counts' (COCO text or a list of runs), got one that"
+            f" cannot be read ({type(error).__name__}: {error})"
+        ) from error
+    total = sum(runs.tolist())
+    if not (height >= 0 and width >= 0 and height * width <= _MAX_PIXELS):
+        raise DataError(f"an RLE's size must be two 32-bit lengths, got {[height, width]}")
+    if total != height * width or (runs < 0).any():
+        raise DataError(
+            f"an RLE of size {[height, width]} must have runs that sum up to {height * width},"
+            f" got {total}; the file is damaged"
+        )
+    return height, width, runs
+
+
+def _to_text(runs: Int[np.ndarray, " run"]) -> str:
+    """Return the compressed counts."""
+    numbers = runs.astype(np.int64)
+    numbers[3:] -= runs[1:-2]
+    groups = (numbers[:, None] >> (5 * np.arange(_GROUPS))) & 0x1F
+    # A group is the last one when only copies of its own sign bit are left above it.
+    rest = numbers[:, None] >> (5 * np.arange(1, _GROUPS + 1))
+    negative = (groups & _SIGN) != 0
+    is_last = rest == np.where(negative, -1, 0)
+    last = is_last.argmax(axis=1)
+    place = np.arange(_GROUPS)
+    groups |= np.where(place < last[:, None], _MORE, 0)
+    written = groups[place <= last[:, None]]
+    return (written + _FIRST_CHARACTER).astype(np.uint8).tobytes().decode("ascii")
+
+
+def _to_runs(counts: Any) -> Int[np.ndarray, " run"]:
+    """Return the runs that `counts` stands for.
+
+    Raises:
+        ValueError: If a character or the last number is damaged.
+    """
+    if not isinstance(counts, str | bytes):
+        return np.asarray([int(run) for run in counts], dtype=np.int64)
+    text = counts.encode("ascii") if isinstance(counts, str) else counts
+    groups = np.frombuffer(text, dtype=np.uint8).astype(np.int64) - _FIRST_CHARACTER
+    if ((groups < 0) | (groups >= 2 * _MORE)).any():
+        raise ValueError("a character outside '0' to 'o'")
+    is_last = (groups & _MORE) == 0
+    if groups.size and not is_last[-1]:
+        raise ValueError("the last number is cut off")
+    ends = np.flatnonzero(is_last)
+    starts = np.concatenate([[0], ends[:-1] + 1])[: len(ends)]
+    place = np.arange(len(groups)) - np.repeat(starts, ends - starts + 1)
+    if (place >= _GROUPS).any():
+        raise ValueError("a number has more than 32 bits")
+    numbers = _sums(((groups & 0x1F) << (5 * place)), starts)
+    negative = (groups[ends] & _SIGN) != 0
+    numbers -= np.where(negative, 1 << (5 * (place[ends] + 1)), 0)
+    numbers[1::2] = np.cumsum(numbers[1::2])
+    if len(numbers) > 2:
+        numbers[2::2] = np.cumsum(numbers[2::2])
+    return numbers
+
+
+def _sums(
+    values: Int[np.ndarray, " group"], starts: Int[np.ndarray, " run"]
+) -> Int[np.ndarray, " run"]:
+    return np.add.reduceat(values, starts) if len(starts) else np.zeros(0, dtype=np.int64)
