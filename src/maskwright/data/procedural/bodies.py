@@ -26,7 +26,7 @@ def smoke(rng: np.random.Generator, size: Size) -> Layer:
     swirl = min(size) * rng.uniform(0.1, 0.5)
     density = fractal(rng, size, rng.uniform(2, 5), octaves=7, gain=rng.uniform(0.45, 0.65))
     for _ in range(2):
-        dx, dy = (swirl * (fractal(rng, size, 3, octaves=3) - 0.5) for _ in range(2))
+        dx, dy = (swirl * (fractal(rng, size, 3.0, octaves=3) - 0.5) for _ in range(2))
         density = displaced(density, dx, dy)
     outline = shapes.blob(rng, size, radius=rng.uniform(0.2, 0.35), roughness=0.35)
     envelope = cv2.GaussianBlur(layers.filled(outline, size, scale=1), (0, 0), 0.07 * min(size))
@@ -38,7 +38,7 @@ def smoke(rng: np.random.Generator, size: Size) -> Layer:
         at = np.linspace(0, 1, 256)
         table = np.stack([np.interp(at, [0, 0.5, 1], flame[:, c]) for c in range(3)], -1)
         return layers.layer(coloured(alpha, table.astype(np.float32)), alpha)
-    light = 0.55 + 0.45 * fractal(rng, size, 3, octaves=5)
+    light = 0.55 + 0.45 * fractal(rng, size, 3.0, octaves=5)
     tint = 0.25 + 0.75 * random_colour(rng, saturation=0.5)
     return layers.layer(tint * light[..., None], alpha)
 
@@ -57,7 +57,9 @@ def glass(rng: np.random.Generator, size: Size) -> Layer:
     alpha = clear + rng.uniform(0.25, 0.7) * rim
     glare = _glare(rng, size, depth / max(float(depth.max()), 1.0))
     tint = random_colour(rng, saturation=rng.choice([0.2, 0.9]))
-    body = tint * (0.35 + 0.5 * fractal(rng, size, 3, octaves=4))[..., None] + 0.25 * rim[..., None]
+    body = (
+        tint * (0.35 + 0.5 * fractal(rng, size, 3.0, octaves=4))[..., None] + 0.25 * rim[..., None]
+    )
     stack = layers.layer(body, np.clip(alpha, 0.02, 0.95))
     stack = layers.over(layers.layer(np.ones(3, np.float32), glare), stack)
     if rng.random() < 0.4:
@@ -91,11 +93,11 @@ def _glare(
     rng: np.random.Generator, size: Size, depth: Float[np.ndarray, "h w"]
 ) -> Float[np.ndarray, "h w"]:
     """Return highlights: patches of a window, thin streaks that follow the form."""
-    field = depth + rng.uniform(0.05, 0.25) * fractal(rng, size, 4, octaves=3)
+    field = depth + rng.uniform(0.05, 0.25) * fractal(rng, size, 4.0, octaves=3)
     level = rng.uniform(0.2, 0.7, 3)
     streaks = sum(np.exp(-(((field - at) / rng.uniform(0.004, 0.02)) ** 2)) for at in level)
     patch = np.clip((smooth_noise(rng, size, rng.uniform(2, 6)) - 0.72) * 12, 0, 1)
-    gate = np.clip(smooth_noise(rng, size, 3) * 3 - 1.2, 0, 1)
+    gate = np.clip(smooth_noise(rng, size, 3.0) * 3 - 1.2, 0, 1)
     return np.clip(streaks * gate * 0.8 + patch * rng.uniform(0.5, 1), 0, 0.97).astype(np.float32)
 
 
@@ -111,7 +113,7 @@ def leaves(rng: np.random.Generator, size: Size) -> Layer:
     """Return a branch with leaves or needles: hard edges, thin stems, many small gaps."""
     stack = np.zeros((*size, 4), np.float32)
     green = texture(rng, size)
-    own = coloured(fractal(rng, size, 20, octaves=4), ramp(rng, 3)) * 0.5 + green * 0.5
+    own = coloured(fractal(rng, size, 20.0, octaves=4), ramp(rng, 3)) * 0.5 + green * 0.5
     stem = _stem(rng, size)
     count, narrow = int(rng.integers(12, 60)), rng.uniform(0.08, 0.5)
     scale = 4

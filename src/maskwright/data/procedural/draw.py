@@ -36,7 +36,7 @@ class Foreground:
     """
 
     colour: UInt8[np.ndarray, "h w 3"]
-    alpha: Float32[np.ndarray, "h w"]
+    alpha: Float32[np.ndarray, "alpha_h alpha_w"]
 
     def __post_init__(self) -> None:
         if self.colour.shape[:2] != self.alpha.shape:

@@ -124,7 +124,7 @@ def _head(
 def over_light(rng: np.random.Generator, stack: Layer) -> Layer:
     """Return the layer with soft bands of light and shade on its colour; alpha stays."""
     size = (stack.shape[0], stack.shape[1])
-    light = rng.uniform(0.6, 0.9) + rng.uniform(0.2, 0.9) * fractal(rng, size, 3, octaves=3)
+    light = rng.uniform(0.6, 0.9) + rng.uniform(0.2, 0.9) * fractal(rng, size, 3.0, octaves=3)
     lit = np.minimum(stack[..., :3] * light[..., None], stack[..., 3:])
     return np.dstack([lit, stack[..., 3]]).astype(np.float32)
 
@@ -168,7 +168,7 @@ def _fur_strands(
     rows, columns = np.concatenate(chosen)[rng.permutation(4100)].T
     count, t = len(rows), np.linspace(0, 1, 7)
 
-    flow = 2 * np.pi * smooth_noise(rng, size, 2)[rows, columns]
+    flow = 2 * np.pi * smooth_noise(rng, size, 2.0)[rows, columns]
     sweep = rng.uniform(0.1, 1.2)
     nx = -dx[rows, columns] * length_px + sweep * np.cos(flow) * 0.5
     ny = -dy[rows, columns] * length_px + sweep * np.sin(flow) * 0.5

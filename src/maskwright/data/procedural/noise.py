@@ -1,5 +1,7 @@
 """Smooth and fractal noise, colour ramps and textures."""
 
+import math
+
 import cv2
 import numpy as np
 from jaxtyping import Float
@@ -84,7 +86,7 @@ def texture(
 def _along(rng: np.random.Generator, size: Size) -> Float[np.ndarray, "h w"]:
     x, y = pixel_grid(size)
     angle = rng.uniform(0, np.pi)
-    return (x * np.cos(angle) + y * np.sin(angle)).astype(np.float32) / min(size)
+    return (x * math.cos(angle) + y * math.sin(angle)) / min(size)
 
 
 def _marble(rng: np.random.Generator, size: Size) -> Float[np.ndarray, "h w"]:
@@ -105,7 +107,7 @@ def _spots(rng: np.random.Generator, size: Size) -> Float[np.ndarray, "h w"]:
 def _gradient(rng: np.random.Generator, size: Size) -> Float[np.ndarray, "h w"]:
     along = _along(rng, size)
     along = (along - along.min()) / max(float(np.ptp(along)), 1e-6)
-    return 0.85 * along + 0.15 * fractal(rng, size, 8, octaves=5)
+    return 0.85 * along + 0.15 * fractal(rng, size, 8.0, octaves=5)
 
 
 def _weave(rng: np.random.Generator, size: Size) -> Float[np.ndarray, "h w"]:

@@ -1,5 +1,7 @@
 """Lace, nets and webs."""
 
+import math
+
 import cv2
 import numpy as np
 from jaxtyping import Float
@@ -34,7 +36,7 @@ def lace(rng: np.random.Generator, size: Size) -> Layer:
     relief = cv2.GaussianBlur(cloth, (0, 0), 1.2)
     white = random_colour(rng, saturation=rng.choice([0.15, 1.0]))
     white = white if rng.random() < 0.4 else 0.5 + 0.5 * white
-    shade = 0.45 + 0.35 * relief + 0.45 * fractal(rng, size, 4, octaves=6, gain=0.6)
+    shade = 0.45 + 0.35 * relief + 0.45 * fractal(rng, size, 4.0, octaves=6, gain=0.6)
     stack = layers.layer(white * shade[..., None], cloth * shape)
     return layers.over(_hem(rng, outline, white, size), stack)
 
@@ -63,7 +65,7 @@ def _tile(
     return canvas[side : 2 * side, side : 2 * side].astype(np.float32) / 255
 
 
-def _circle(x: float, y: float, radius: float, lobes: int = 0, depth: float = 0) -> np.ndarray:
+def _circle(x: float, y: float, radius: float, lobes: int = 0, depth: float = 0.0) -> np.ndarray:
     theta = np.linspace(0, 2 * np.pi, 48)
     r = radius * (1 + depth * np.cos(lobes * theta))
     return np.stack([x + r * np.cos(theta), y + r * np.sin(theta)], -1)
@@ -74,9 +76,9 @@ def _flowers(rng: np.random.Generator) -> list[np.ndarray]:
     curves = [_circle(0.5, 0.5, 0.36, petals, 0.35), _circle(0.5, 0.5, rng.uniform(0.06, 0.14))]
     return [
         *curves,
-        _circle(0, 0, 0.14),
-        np.array([[0, 0], [0.3, 0.3]]),
-        np.array([[1, 0], [0, 1]]),
+        _circle(0.0, 0.0, 0.14),
+        np.array([[0.0, 0.0], [0.3, 0.3]]),
+        np.array([[1.0, 0.0], [0.0, 1.0]]),
     ]
 
 
@@ -93,7 +95,7 @@ def _honeycomb(rng: np.random.Generator) -> list[np.ndarray]:
 
 def _rings(rng: np.random.Generator) -> list[np.ndarray]:
     radius = rng.uniform(0.3, 0.55)
-    return [_circle(0, 0, radius), _circle(0.5, 0.5, radius), _circle(0.5, 0.5, radius / 2)]
+    return [_circle(0.0, 0.0, radius), _circle(0.5, 0.5, radius), _circle(0.5, 0.5, radius / 2)]
 
 
 def _diamonds(rng: np.random.Generator) -> list[np.ndarray]:
@@ -101,7 +103,7 @@ def _diamonds(rng: np.random.Generator) -> list[np.ndarray]:
     return [
         *lines,
         _circle(0.5, 0.5, rng.uniform(0.05, 0.2)),
-        _circle(0, 0, rng.uniform(0.05, 0.2)),
+        _circle(0.0, 0.0, rng.uniform(0.05, 0.2)),
     ]
 
 
@@ -115,18 +117,11 @@ def _repeated(
     big = (size[0] * _SCALE, size[1] * _SCALE)
     x, y = pixel_grid(big)
     angle, fold = rng.uniform(0, np.pi), min(big) * rng.uniform(0.0, 0.12)
-    x, y = (
-        x * np.cos(angle) - y * np.sin(angle) + fold * smooth_noise(rng, big, 3),
-        x * np.sin(angle) + y * np.cos(angle) + fold * smooth_noise(rng, big, 3),
-    )
-    side = tile.shape[0]
+    cos, sin, side = math.cos(angle), math.sin(angle), tile.shape[0]
+    u = np.mod(x * cos - y * sin + fold * smooth_noise(rng, big, 3.0), side)
+    v = np.mod(x * sin + y * cos + fold * smooth_noise(rng, big, 3.0), side)
     wrapped = np.pad(tile, ((0, 1), (0, 1)), mode="wrap")
-    pattern = cv2.remap(
-        wrapped,
-        np.mod(x, side).astype(np.float32),
-        np.mod(y, side).astype(np.float32),
-        cv2.INTER_LINEAR,
-    )
+    pattern = cv2.remap(wrapped, u, v, cv2.INTER_LINEAR)
     return cv2.resize(pattern, size[::-1], interpolation=cv2.INTER_AREA)
 
 
@@ -191,7 +186,7 @@ def _folds(
     depth = min(size) * rng.uniform(0.02, 0.2)
     rows = np.clip(points[..., 1], 0, size[0] - 1).astype(int)
     columns = np.clip(points[..., 0], 0, size[1] - 1).astype(int)
-    fields = [smooth_noise(rng, size, 3)[rows, columns] - 0.5 for _ in range(2)]
+    fields = [smooth_noise(rng, size, 3.0)[rows, columns] - 0.5 for _ in range(2)]
     return depth * np.stack(fields, -1)
 
 

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+
+from maskwright.data.procedural import KINDS, Foreground, draw, draw_background
+from maskwright.data.procedural.layers import filled, layer, over, spread_colour
+from maskwright.data.procedural.strands import Strands, draw_strands
+from maskwright.errors import ShapeError, UsageError
+
+HEIGHT, WIDTH = 83, 97
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_background_and_a_soft_part(kind):
+    drawn = [draw(kind, (HEIGHT, WIDTH), seed) for seed in range(3)]
+    for foreground in drawn:
+        assert foreground.colour.shape == (HEIGHT, WIDTH, 3)
+        assert foreground.alpha.min() == 0
+        assert foreground.alpha.max() <= 1
+    soft = [((f.alpha > 0.02) & (f.alpha < 0.98)).mean() for f in drawn]
+    assert max(soft) > 0.005
+    assert max(f.alpha.max() for f in drawn) > 0.5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_equal_seeds_give_equal_pixels_and_others_do_not(kind):
+    one, same, other = (draw(kind, (HEIGHT, WIDTH), seed) for seed in (5, 5, 6))
+    np.testing.assert_array_equal(one.colour, same.colour)
+    np.testing.assert_array_equal(one.alpha, same.alpha)
+    assert not np.array_equal(one.alpha, other.alpha)
+
+
+def test_any_draws_more_than_one_kind():
+    sizes = {draw("any", (41, 37), seed).alpha.mean().round(4) for seed in range(5)}
+    assert len(sizes) > 1
+
+
+def test_a_background_is_not_flat():
+    scene = draw_background((HEIGHT, WIDTH), 3)
+    assert scene.shape == (HEIGHT, WIDTH, 3)
+    assert scene.std() > 1
+
+
+def test_an_unknown_kind_is_refused():
+    with pytest.raises(UsageError, match="kind must be one of hair, fur.* or any, got 'wool'"):
+        draw("wool", (HEIGHT, WIDTH), 0)
+
+
+def test_a_tiny_size_is_refused():
+    with pytest.raises(UsageError, match="32 or more pixels per side, got 31 x 97"):
+        draw("hair", (31, 97), 0)
+
+
+def test_colour_and_alpha_must_agree_in_size():
+    with pytest.raises(ShapeError, match="colour and alpha must have one size"):
+        Foreground(np.zeros((5, 7, 3), np.uint8), np.zeros((7, 5), np.float32))
+
+
+def test_a_filled_box_covers_as_much_of_a_pixel_as_it_overlaps():
+    box = np.array([[1.25, 1.0], [3.0, 1.0], [3.0, 2.0], [1.25, 2.0]])
+    share = filled(box, (5, 7), scale=4)
+    # OpenCV fills the samples on the outline too: up to one sample, a quarter pixel, too many.
+    assert 0.7 <= share[1, 1] <= 1
+    assert share[1, 2] == 1
+    assert share[3:].max() == 0
+    assert share[:, 4:].max() == 0
+
+
+def test_over_is_porter_and_duff():
+    rng = np.random.default_rng(0)
+    top = layer(rng.random((5, 7, 3)), rng.random((5, 7)))
+    bottom = layer(rng.random((5, 7, 3)), rng.random((5, 7)))
+    stack = over(top, bottom)
+    for row in range(5):
+        for column in range(7):
+            for c in range(4):
+                expected = top[row, column, c] + bottom[row, column, c] * (1 - top[row, column, 3])
+                assert abs(stack[row, column, c] - expected) < 1e-6
+
+
+def test_colour_is_taken_apart_where_alpha_is_large_and_carried_on_elsewhere():
+    alpha = np.zeros((31, 37), np.float32)
+    alpha[:, :13] = 0.5
+    colour = spread_colour(layer(np.array([0.2, 0.4, 0.8], np.float32), alpha))
+    np.testing.assert_allclose(colour[:, :13].reshape(-1, 3) - [0.2, 0.4, 0.8], 0, atol=1e-5)
+    np.testing.assert_allclose(colour[:, 13:].mean((0, 1)), [0.2, 0.4, 0.8], atol=0.02)
+
+
+def test_a_strand_covers_about_its_width_and_never_more_than_its_opacity():
+    points = np.stack([np.linspace(2, 40, 11), np.full(11, 20.3)], -1)[None]
+    white = np.ones((1, 3))
+    strand = Strands(
+        points, np.full((1, 11), 3.0), colours=white, tips=white, opacity=np.array([0.6])
+    )
+    alpha = draw_strands(strand, (41, 43), sheets=1)[..., 3]
+    assert alpha.max() == pytest.approx(0.6, abs=0.01)
+    assert alpha[:, 20].sum() / 0.6 == pytest.approx(3.0, abs=0.3)
