@@ -1,0 +1,101 @@
+"""The weights one can ask for by name, as rows of data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from maskwright.errors import LicenceError, UsageError
+
+FILES = Path(__file__).parent / "files"
+
+
+@dataclass(frozen=True)
+class WeightRow:
+    """One file of weights and the terms it comes under.
+
+    Attributes:
+        name: What `--model` and `load` take.
+        paper: The folder under `models/` that builds the network.
+        task: What it does: "matting".
+        url: Where it is fetched from, https:// or hf://OWNER/REPOSITORY/FILE; empty if embedded.
+        sha256: Of the file, in hexadecimal.
+        licence: Of the weights themselves.
+        commercial: May be used commercially, by its licence and by all of its training data.
+        data: What it was trained on: (set, its terms), one pair per set.
+        scores: Held-out results, by name.
+        bytes: Size of the file.
+        embedded: Comes with the package, in `weights/files/`.
+        recipe: The command that trains it.
+        notes: What a user should know, in a sentence or two.
+    """
+
+    name: str
+    paper: str
+    task: str
+    url: str
+    sha256: str
+    licence: str
+    commercial: bool
+    data: tuple[tuple[str, str], ...]
+    scores: Mapping[str, float]
+    bytes: int
+    embedded: bool
+    recipe: str = ""
+    notes: str = ""
+
+    @property
+    def file_name(self) -> str:
+        """The name of the file, in the package, the cache and a bundle alike."""
+        return f"{self.name}.safetensors"
+
+
+_ROWS = (
+    WeightRow(
+        name="a2u-mini",
+        paper="a2u",
+        task="matting",
+        url="",
+        sha256="",
+        licence="Apache-2.0",
+        commercial=False,
+        data=(),
+        scores={},
+        bytes=0,
+        embedded=True,
+        recipe="maskwright train a2u_mini",
+    ),
+)
+
+
+def list_weights() -> tuple[WeightRow, ...]:
+    """Return every row of the catalogue."""
+    return _ROWS
+
+
+def find_weight(name: str) -> WeightRow:
+    """Return the row called `name`.
+
+    Raises:
+        UsageError: If there is none; the message suggests the nearest names.
+    """
+    rows = {row.name: row for row in _ROWS}
+    if name in rows:
+        return rows[name]
+    near = get_close_matches(name, rows, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(rows)}"
+    raise UsageError(f"expected a model's name or a .safetensors file, got {name!r}; {hint}")
+
+
+def check_commercial(row: WeightRow) -> None:
+    """Refuse weights that may not be used commercially.
+
+    Raises:
+        LicenceError: If their licence, or the terms of any training set, forbid it.
+    """
+    if not row.commercial:
+        terms = "; ".join(f"{name} ({terms})" for name, terms in row.data) or "not stated"
+        raise LicenceError(
+            f"{row.name} may not be used commercially (licence {row.licence}, data: {terms}); "
+            "choose other weights, see `maskwright models list`"
+        )

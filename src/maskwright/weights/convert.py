@@ -1,0 +1,95 @@
+"""Official checkpoints: read safely, recognised by their keys, written in our format."""
+
+import pickle
+import warnings
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import torch
+
+from maskwright.errors import OutputError, WeightsError
+from maskwright.weights.load import (
+    PAPERS,
+    load_strictly,
+    paper_module,
+    read_safetensors,
+    save_model,
+)
+
+
+def load_official(path: str | Path) -> Any:
+    """Return what an official checkpoint holds, tensors and plain containers only.
+
+    Raises:
+        WeightsError: If there is no such file, it is damaged, or it would run code when read.
+    """
+    path = Path(path)
+    if path.suffix == ".safetensors":
+        return read_safetensors(path)[0]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about how old files store tensors
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise WeightsError(f"there is no checkpoint {path}; check the path") from error
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"{path.name} holds other things than tensors; only tensors are read, for safety: "
+            "save its state_dict alone with the program that made it"
+        ) from error
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(
+            f"expected a PyTorch or safetensors checkpoint, {path.name} is damaged or of another "
+            "kind; copy it again"
+        ) from error
+
+
+def identify(official: Any, *, name: str) -> tuple[str, Any]:
+    """Return the paper whose network the checkpoint fits, and its configuration.
+
+    Args:
+        official: The loaded checkpoint, flat or under `state_dict` or `model`.
+        name: What to call it in messages.
+
+    Raises:
+        WeightsError: If no paper recognises the keys.
+    """
+    reasons = []
+    for paper in PAPERS:
+        try:
+            return paper, paper_module(paper).infer_config(official)
+        except WeightsError as error:
+            reasons.append(f"{paper}: {error}")
+    raise WeightsError(f"{name} fits none of the networks known here ({'; '.join(reasons)})")
+
+
+def convert_checkpoint(
+    source: str | Path,
+    target: str | Path,
+    *,
+    dtype: Literal["fp16", "fp32"] = "fp32",
+    overwrite: bool = False,
+) -> tuple[str, Any]:
+    """Write an official checkpoint in our format; returns its paper and configuration.
+
+    Args:
+        source: The official file, .pth or .safetensors.
+        target: The file to write.
+        dtype: How matrices and filters are stored.
+        overwrite: Replace an existing file.
+
+    Raises:
+        WeightsError: If it cannot be read or fits no network exactly.
+        OutputError: If the target exists or cannot be written.
+    """
+    if Path(target).exists() and not overwrite:
+        raise OutputError(f"{target} exists; give another name or --overwrite")
+    official = load_official(source)
+    name = Path(source).name
+    paper, config = identify(official, name=name)
+    module: ModuleType = paper_module(paper)
+    state = module.convert(official)
+    load_strictly(module.build(config), state, name=name)
+    save_model(target, state, paper=paper, config=config, source=name, dtype=dtype)
+    return paper, config

@@ -1,0 +1,201 @@
+"""Our weight files: safetensors whose metadata says which network to build.
+
+maskwright.paper is the folder under `models/`, maskwright.config its configuration as JSON,
+maskwright.source a line on where the weights come from.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields, is_dataclass
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal, get_type_hints
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from maskwright.errors import LicenceError, UsageError, WeightsError
+from maskwright.runs.publish import publish
+from maskwright.weights.catalog import check_commercial, find_weight, list_weights
+from maskwright.weights.download import fetch, verify
+
+PAPERS = {"a2u": "maskwright.models.a2u"}
+
+
+def paper_module(paper: str) -> ModuleType:
+    """Return the package of a paper: Config, build, infer_config, convert, DROPPED."""
+    return import_module(PAPERS[paper])
+
+
+def load_model(
+    name_or_path: str | Path, *, commercial: bool = False, offline: bool = False
+) -> tuple[nn.Module, str, Any]:
+    """Return the model in evaluation mode, its paper and its configuration.
+
+    Args:
+        name_or_path: A name of the catalogue, or a safetensors file written by `save_model`.
+        commercial: Refuse weights that may not be used commercially.
+        offline: Do not download weights that are not on this machine.
+
+    Raises:
+        UsageError: If the name is unknown.
+        LicenceError: If `commercial` and the terms forbid it or are not known.
+        WeightsError: If the file is missing, damaged, foreign or does not fit its configuration.
+    """
+    path = _find(name_or_path, commercial=commercial, offline=offline)
+    state, metadata = read_safetensors(path)
+    paper, config = _read_config(metadata, path)
+    model: nn.Module = paper_module(paper).build(config)
+    load_strictly(model, state, name=path.name)
+    return model.eval(), paper, config
+
+
+def _find(name_or_path: str | Path, *, commercial: bool, offline: bool) -> Path:
+    path = Path(name_or_path)
+    if path.suffix != ".safetensors" and not path.is_file():
+        row = find_weight(str(name_or_path))
+        if commercial:
+            check_commercial(row)
+        path = fetch(row, offline=offline)
+        verify(row, path)
+    elif commercial:
+        _check_file_commercial(path)
+    return path
+
+
+def _check_file_commercial(path: Path) -> None:
+    """Refuse a file, unless it is a copy of weights that may be used so."""
+    for row in list_weights():
+        if path.is_file() and path.stat().st_size == row.bytes and row.commercial:
+            return verify(row, path)
+    raise LicenceError(
+        f"the terms of {path.name} are not known, so --commercial cannot allow it; "
+        "use weights of the catalogue, see `maskwright models list`"
+    )
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors and the metadata of a safetensors file.
+
+    Raises:
+        WeightsError: If there is no such file, or it is damaged or of another kind.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = {key: file.get_tensor(key) for key in file.keys()}
+            return state, file.metadata() or {}
+    except FileNotFoundError as error:
+        raise WeightsError(f"there is no weights file {path}; check the path") from error
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"expected a safetensors file, {path.name} is damaged or of another kind ({error}); "
+            "copy it again, or turn an official checkpoint into one with `maskwright convert`"
+        ) from error
+
+
+def _read_config(metadata: Mapping[str, str], path: Path) -> tuple[str, Any]:
+    paper = metadata.get("maskwright.paper")
+    if paper is None:
+        raise WeightsError(
+            f"{path.name} does not say which network it holds (no maskwright.paper in its "
+            "metadata); official checkpoints are read with `maskwright convert`"
+        )
+    if paper not in PAPERS:
+        raise WeightsError(
+            f"{path.name} holds weights for {paper!r}, this version knows {', '.join(PAPERS)}; "
+            "install a newer maskwright"
+        )
+    try:
+        values = json.loads(metadata.get("maskwright.config", ""))
+        return paper, _rebuild(paper_module(paper).Config, values)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise WeightsError(
+            f"{path.name} has a configuration that {paper} does not understand ({error}); "
+            "install the version of maskwright that wrote it, or a newer one"
+        ) from error
+
+
+def _rebuild(kind: type, values: Mapping[str, Any]) -> Any:
+    """Return the frozen dataclass that `asdict` and JSON have flattened to `values`."""
+    hints = get_type_hints(kind)
+    unknown = sorted(set(values) - {field.name for field in fields(kind)})
+    if unknown:
+        raise ValueError(f"unknown: {', '.join(unknown)}")
+    kept = {}
+    for name, value in values.items():
+        if is_dataclass(hints[name]):
+            value = _rebuild(hints[name], value)
+        kept[name] = tuple(value) if isinstance(value, list) else value
+    return kind(**kept)
+
+
+def load_strictly(model: nn.Module, state: Mapping[str, Tensor], *, name: str) -> None:
+    """Copy `state` into the model, which must use every tensor and miss none.
+
+    Raises:
+        WeightsError: Otherwise; names the first five that are unused, missing or of another size.
+    """
+    wanted = model.state_dict()
+    missing = [key for key in wanted if key not in state]
+    unused = [key for key in state if key not in wanted]
+    other = [key for key in wanted if key in state and wanted[key].shape != state[key].shape]
+    problems = (("lacks", missing), ("has unused", unused), ("has other sizes at", other))
+    for problem, keys in problems:
+        if keys:
+            more = f" and {len(keys) - 5} more" if len(keys) > 5 else ""
+            raise WeightsError(
+                f"{name} does not fit its network: it {problem} {', '.join(keys[:5])}{more}; "
+                "use weights made for this configuration"
+            )
+    model.load_state_dict(state)
+
+
+def save_model(
+    path: str | Path,
+    state: Mapping[str, Tensor],
+    *,
+    paper: str,
+    config: Any,
+    source: str,
+    dtype: Literal["fp16", "fp32"] = "fp32",
+) -> Path:
+    """Write weights with what is needed to build their network; returns the path.
+
+    The file appears whole or not at all and replaces an older one. Vectors (biases, norms) stay
+    fp32: they weigh nothing, and small running variances would not survive fp16.
+
+    Args:
+        path: The file to write.
+        state: The network's state_dict.
+        paper: Folder under `models/` that builds it.
+        config: Its configuration, a dataclass.
+        source: A line on where the weights come from.
+        dtype: How matrices and filters are stored.
+
+    Raises:
+        UsageError: If the paper is unknown.
+        WeightsError: If a value is not finite, or too large for fp16.
+        OutputError: If the file cannot be written.
+    """
+    if paper not in PAPERS:
+        raise UsageError(f"expected a paper among {', '.join(PAPERS)}, got {paper!r}")
+    stored = {key: _stored(key, value, dtype) for key, value in state.items()}
+    metadata = {
+        "maskwright.paper": paper,
+        "maskwright.config": json.dumps(asdict(config)),
+        "maskwright.source": source,
+    }
+    publish(path, save(stored, metadata))
+    return Path(path)
+
+
+def _stored(key: str, value: Tensor, dtype: str) -> Tensor:
+    value = value.detach().cpu()
+    if value.is_floating_point():
+        value = value.to(torch.float16 if dtype == "fp16" and value.ndim > 1 else torch.float32)
+        if not value.isfinite().all():
+            raise WeightsError(f"{key} holds values that are not finite as {dtype}; nothing saved")
+    return value.clone(memory_format=torch.contiguous_format)  # unshared, as safetensors wants

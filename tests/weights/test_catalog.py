@@ -1,0 +1,68 @@
+import re
+
+import pytest
+
+from maskwright.errors import LicenceError, UsageError
+from maskwright.weights.catalog import FILES, WeightRow, check_commercial, find_weight, list_weights
+from maskwright.weights.download import verify
+
+ROWS = pytest.mark.parametrize("row", list_weights(), ids=lambda row: row.name)
+
+
+def test_names_are_unique():
+    names = [row.name for row in list_weights()]
+    assert len(set(names)) == len(names)
+
+
+@ROWS
+def test_a_row_is_embedded_or_has_an_address(row):
+    assert row.embedded == (not row.url)
+    assert row.embedded or re.match(r"https://|hf://[^/]+/[^/]+/", row.url)
+
+
+@ROWS
+def test_embedded_files_match_their_rows(row):
+    file = FILES / row.file_name
+    if not row.embedded or not file.exists():
+        pytest.skip(f"{row.name} is not embedded (yet)")
+    assert file.stat().st_size == row.bytes <= 8_000_000
+    verify(row, file)
+
+
+@ROWS
+def test_a_row_states_the_data_of_its_file_and_their_terms(row):
+    if not (FILES / row.file_name).exists():
+        pytest.skip(f"{row.name} is not embedded (yet)")
+    assert row.data
+    assert all(name and terms for name, terms in row.data)
+    assert row.scores and row.recipe and row.licence
+
+
+def test_a_misspelt_name_is_answered_with_the_nearest_one():
+    with pytest.raises(UsageError, match=r"got 'a2u-mimi'; did you mean a2u-mini\?"):
+        find_weight("a2u-mimi")
+
+
+def test_a_far_off_name_is_answered_with_all_names():
+    with pytest.raises(
+        UsageError, match=r"model's name or a .safetensors file, got 'x'; there are: a2u"
+    ):
+        find_weight("x")
+
+
+def test_the_refusal_names_licence_and_data():
+    row = WeightRow(
+        name="hobby",
+        paper="a2u",
+        task="matting",
+        url="https://example.org/hobby",
+        sha256="0" * 64,
+        licence="CC BY-NC 4.0",
+        commercial=False,
+        data=(("Photos of Ada", "research only"),),
+        scores={},
+        bytes=7,
+        embedded=False,
+    )
+    with pytest.raises(LicenceError, match=r"licence CC BY-NC 4.0, data: Photos of Ada \(research"):
+        check_commercial(row)
