@@ -44,24 +44,20 @@ def lace(rng: np.random.Generator, size: Size) -> Layer:
 def _tile(
     rng: np.random.Generator, cell_px: float, *, thread_px: float
 ) -> Float[np.ndarray, "t t"]:
-    """Return one period of a motif, drawn so that it joins itself on every side."""
+    """Return one period of a motif, drawn so that it joins itself on every side.
+
+    In half the cases the first curve, when closed, is filled with dense stitches.
+    """
     side = max(8, round(cell_px * _SCALE))
     canvas = np.zeros((3 * side, 3 * side), np.uint8)
-    thick = max(1, round(thread_px * _SCALE))
     curves = _MOTIFS[rng.integers(len(_MOTIFS))](rng)
-    for row in range(-1, 4):
-        for column in range(-1, 4):
-            for curve in curves:
-                points = (curve + [column, row]) * side
-                cv2.polylines(
-                    canvas,
-                    [layers.fixed_point(points, 1)],
-                    False,
-                    255,
-                    thick,
-                    cv2.LINE_AA,
-                    layers.SHIFT,
-                )
+    places = [[c, r] for r in range(-1, 4) for c in range(-1, 4)]
+    drawn = [[layers.fixed_point((curve + at) * side, 1) for at in places] for curve in curves]
+    if rng.random() < 0.5 and np.allclose(curves[0][0], curves[0][-1]):
+        cv2.fillPoly(canvas, drawn[0], rng.uniform(120, 255), cv2.LINE_AA, layers.SHIFT)
+    thick = max(1, round(thread_px * _SCALE))
+    for lines in drawn:
+        cv2.polylines(canvas, lines, False, 255, thick, cv2.LINE_AA, layers.SHIFT)
     return canvas[side : 2 * side, side : 2 * side].astype(np.float32) / 255
 
 
@@ -83,13 +79,12 @@ def _flowers(rng: np.random.Generator) -> list[np.ndarray]:
 
 
 def _honeycomb(rng: np.random.Generator) -> list[np.ndarray]:
-    a = rng.uniform(0.15, 0.3)
-    zig = np.array([[0, a], [0.5, -a + 0.5], [1, a]])
+    """Return hexagons of side 1/3: two zigzags and the two upright edges between them."""
     return [
-        zig,
-        zig + [0, 0.5],
-        np.array([[0, a], [0, a - 0.3]]),
-        np.array([[0.5, 0.5], [0.5, 0.2]]),
+        np.array([[0.0, 1 / 6], [0.5, 0.0], [1.0, 1 / 6]]),
+        np.array([[0.0, 1 / 2], [0.5, 2 / 3], [1.0, 1 / 2]]),
+        np.array([[0.0, 1 / 6], [0.0, 1 / 2]]),
+        np.array([[0.5, 2 / 3], [0.5, 1.0]]),
     ]
 
 
