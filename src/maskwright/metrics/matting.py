@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from maskwright.errors import ShapeError, TrimapError, UsageError
+from maskwright.structures.trimap import UNKNOWN
 
-UNKNOWN = 128
 GRADIENT_SIGMA_PX = 1.4
 GRADIENT_RADIUS_PX = 4  # where the Gaussian falls below the benchmark's epsilon, 1e-2
 CONNECTIVITY_STEPS = 10  # thresholds 0.1, 0.2, ... 1.0
@@ -184,14 +184,35 @@ def _connected_steps(steps: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"
         return np.full_like(steps, CONNECTIVITY_STEPS)
     connected = np.zeros_like(steps)
     window = _window_around(steps > 0, 0)  # outside, nothing reaches the first threshold
-    steps, inside = steps[window], connected[window]
-    undecided = np.ones(steps.shape, dtype=bool)
-    for step in range(1, int(steps.max()) + 1):
-        region = _largest_region(steps >= step)
-        inside[undecided & ~region] = step - 1
-        undecided &= region
-    inside[undecided] = CONNECTIVITY_STEPS
+    steps, inside = np.ascontiguousarray(steps[window]), connected[window]
+    inside[:] = CONNECTIVITY_STEPS
+    region = None
+    for step in range(int(steps.max()), 0, -1):
+        region = _region_grown_from(region, steps, step)
+        if region is None:
+            region = _largest_region(steps >= step)
+        inside[~region] = step - 1  # overwritten where a lower step is missed too
     return connected
+
+
+def _region_grown_from(
+    higher: Bool[np.ndarray, "h w"] | None, steps: UInt8[np.ndarray, "h w"], step: int
+) -> Bool[np.ndarray, "h w"] | None:
+    """Return the region at this step around that of a higher step, if it is surely the largest.
+
+    It is when it holds more than half of what reaches the step. Filling one region takes a sixth
+    of the time of numbering all of them.
+    """
+    if higher is None:
+        return None
+    y, x = divmod(int(higher.argmax()), higher.shape[1])
+    filled = np.zeros((steps.shape[0] + 2, steps.shape[1] + 2), dtype=np.uint8)
+    flags = 4 | cv2.FLOODFILL_MASK_ONLY | cv2.FLOODFILL_FIXED_RANGE
+    below, above = int(steps[y, x]) - step, CONNECTIVITY_STEPS
+    area = cv2.floodFill(steps, filled, (x, y), 0, below, above, flags)[0]
+    if 2 * area <= np.count_nonzero(steps >= step):
+        return None
+    return filled[1:-1, 1:-1].view(bool)
 
 
 def _largest_region(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
