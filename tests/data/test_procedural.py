@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from maskwright.data.procedural import KINDS, Foreground, draw, draw_background
+from maskwright.data.procedural import KINDS, draw, draw_background
 from maskwright.data.procedural.layers import filled, layer, over, spread_colour
 from maskwright.data.procedural.strands import Strands, draw_strands
-from maskwright.errors import ShapeError, UsageError
+from maskwright.errors import UsageError
 
 HEIGHT, WIDTH = 83, 97
 
@@ -48,11 +48,6 @@ def test_an_unknown_kind_is_refused():
 def test_a_tiny_size_is_refused():
     with pytest.raises(UsageError, match="32 or more pixels per side, got 31 x 97"):
         draw("hair", (31, 97), 0)
-
-
-def test_colour_and_alpha_must_agree_in_size():
-    with pytest.raises(ShapeError, match="colour and alpha must have one size"):
-        Foreground(np.zeros((5, 7, 3), np.uint8), np.zeros((7, 5), np.float32))
 
 
 def test_a_filled_box_covers_as_much_of_a_pixel_as_it_overlaps():

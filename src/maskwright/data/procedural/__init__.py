@@ -4,6 +4,7 @@ Owns: shapes, strands, threads, vapour and glass with exact alpha. May not: read
 Start with `draw.py`; the kinds are functions `(rng, size) -> layer` in the other files.
 """
 
-from maskwright.data.procedural.draw import KINDS, Foreground, draw, draw_background
+from maskwright.data.foreground import Foreground
+from maskwright.data.procedural.draw import KINDS, draw, draw_background
 
 __all__ = ["KINDS", "Foreground", "draw", "draw_background"]

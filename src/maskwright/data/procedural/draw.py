@@ -1,15 +1,15 @@
 """One call that draws a foreground, one that draws a background."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, UInt8
 
+from maskwright.data.foreground import Foreground
 from maskwright.data.procedural import bodies, hair, layers, shapes, threads
 from maskwright.data.procedural.noise import Size, texture
-from maskwright.errors import ShapeError, UsageError
+from maskwright.errors import UsageError
 
 KINDS: dict[str, Callable[[np.random.Generator, Size], Float[np.ndarray, "h w 4"]]] = {
     "hair": hair.hair,
@@ -24,26 +24,6 @@ KINDS: dict[str, Callable[[np.random.Generator, Size], Float[np.ndarray, "h w 4"
     "soft": bodies.soft,
 }
 SMALLEST_SIDE_PX = 32
-
-
-@dataclass(frozen=True)
-class Foreground:
-    """A thing cut out of its surroundings.
-
-    Attributes:
-        colour: Its own RGB, not premultiplied, defined everywhere.
-        alpha: Its share of each pixel, in [0, 1].
-    """
-
-    colour: UInt8[np.ndarray, "h w 3"]
-    alpha: Float32[np.ndarray, "alpha_h alpha_w"]
-
-    def __post_init__(self) -> None:
-        if self.colour.shape[:2] != self.alpha.shape:
-            raise ShapeError(
-                f"colour and alpha must have one size, got {self.colour.shape[:2]} and "
-                f"{self.alpha.shape}; resize one to the other"
-            )
 
 
 def draw(kind: str, size: Size, seed: int | np.random.Generator) -> Foreground:
