@@ -1,0 +1,39 @@
+"""BMP, read by Pillow."""
+
+from typing import BinaryIO
+
+from PIL import Image
+from PIL.BmpImagePlugin import BmpImageFile
+
+from maskwright.image.exif import tidy_dpi
+from maskwright.image.modes import Decoded, from_pillow
+from maskwright.image.photo import Header
+from maskwright.image.quiet import quiet_pillow
+
+
+def read_header(stream: BinaryIO) -> Header:
+    """Return the header of a BMP.
+
+    Raises:
+        OSError: If it is damaged.
+    """
+    image = _open(stream)
+    return Header((image.height, image.width), "BMP", 8)
+
+
+def decode(stream: BinaryIO) -> Decoded:
+    """Return the pixels of a BMP, and its metadata.
+
+    Raises:
+        OSError: If it is damaged.
+    """
+    image = _open(stream)
+    image.load()
+    dpi = tidy_dpi(image.info.get("dpi", (0, 0)), per_cm=False)
+    return from_pillow(image, None)._replace(dpi=dpi)
+
+
+def _open(stream: BinaryIO) -> Image.Image:
+    stream.seek(0)
+    with quiet_pillow():
+        return BmpImageFile(stream)
