@@ -53,6 +53,6 @@ def test_keys_of_no_paper_are_refused_with_each_papers_reason():
 
 def test_an_existing_target_is_kept(tmp_path):
     (tmp_path / "y.safetensors").write_bytes(b"old")
-    with pytest.raises(OutputError, match="y.safetensors exists"):
+    with pytest.raises(OutputError, match="y.safetensors: exists already"):
         convert_checkpoint(tmp_path / "x.pth", tmp_path / "y.safetensors")
     assert (tmp_path / "y.safetensors").read_bytes() == b"old"

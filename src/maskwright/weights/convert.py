@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import torch
 
-from maskwright.errors import OutputError, WeightsError
+from maskwright.errors import WeightsError
+from maskwright.image.publish import check_target
 from maskwright.weights.load import (
     PAPERS,
     load_strictly,
@@ -83,8 +84,7 @@ def convert_checkpoint(
         WeightsError: If it cannot be read or fits no network exactly.
         OutputError: If the target exists or cannot be written.
     """
-    if Path(target).exists() and not overwrite:
-        raise OutputError(f"{target} exists; give another name or --overwrite")
+    check_target(target, overwrite=overwrite)
     official = load_official(source)
     name = Path(source).name
     paper, config = identify(official, name=name)

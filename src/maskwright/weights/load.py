@@ -18,7 +18,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from maskwright.errors import LicenceError, UsageError, WeightsError
-from maskwright.runs.publish import publish
+from maskwright.image.publish import atomic_write
 from maskwright.weights.catalog import check_commercial, find_weight, list_weights
 from maskwright.weights.download import fetch, verify
 
@@ -188,7 +188,8 @@ def save_model(
         "maskwright.config": json.dumps(asdict(config)),
         "maskwright.source": source,
     }
-    publish(path, save(stored, metadata))
+    with atomic_write(path, overwrite=True) as file:
+        file.write(save(stored, metadata))
     return Path(path)
 
 
