@@ -1,0 +1,135 @@
+"""The command `maskwright`: its verbs, and what becomes of errors.
+
+Exit codes: 0 done, 1 wrong use, 2 an item failed, 3 refused (licence, memory), 130 interrupted.
+An error is one line on standard error; -v -v or MASKWRIGHT_DEBUG=1 adds the traceback.
+"""
+
+import logging
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable
+from typing import Annotated, TextIO
+
+import typer
+
+import maskwright
+from maskwright.cli import convert, doctor, evaluate, matte, models, synthesize, train
+from maskwright.cli.progress import FAILED, REFUSED, WRONG_USE, one_line
+from maskwright.errors import MaskwrightError, RefusedError, UsageError
+
+INTERRUPTED = 130
+# Typer's own errors; the versions that carry a copy of click do not export the base class.
+_ParserError = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
+
+Verbs = dict[str, Callable[..., int]]
+VERBS: Verbs = {
+    "matte": matte.matte,
+    "cutout": matte.cutout,
+    "train": train.train,
+    "convert": convert.convert,
+    "doctor": doctor.doctor,
+}
+GROUPS: dict[str, tuple[str, Verbs]] = {
+    "evaluate": ("Score mattes against the truth.", {"matting": evaluate.matting}),
+    "synthesize": ("Make datasets by compositing.", {"matting": synthesize.matting}),
+    "models": ("List, explain, fetch and check weights.", models.VERBS),
+}
+
+
+def _group(help: str, verbs: Verbs) -> typer.Typer:
+    """Return a typer group; its texts are plain, for they have to come at once."""
+    group = typer.Typer(
+        help=help, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+    )
+    for name, verb in verbs.items():
+        group.command(name)(verb)
+    group.callback()(lambda: None)  # else typer would drop the name of a single verb
+    return group
+
+
+app = _group("Photos in; masks, soft mattes and clean cut-outs out.", VERBS)
+for _name, (_help, _verbs) in GROUPS.items():
+    app.add_typer(_group(_help, _verbs), name=_name)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"maskwright {maskwright.__version__}")
+        raise typer.Exit
+
+
+@app.callback(help=app.info.help)
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print it."),
+    ] = False,
+) -> None:
+    """Take the options that stand before the verb."""
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Return the exit code of one command; errors are printed as one line."""
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            code = app(arguments or ["--help"], standalone_mode=False, prog_name="maskwright")
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):  # `| head` has seen enough; typer exits on it by itself
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except Exception as error:
+        return _tell(error)
+    if code == INTERRUPTED:
+        print("maskwright: interrupted; nothing unfinished was left behind", file=sys.stderr)
+    return code if isinstance(code, int) else 0
+
+
+def _tell(error: Exception) -> int:
+    if isinstance(error, _ParserError):
+        print(f"maskwright: {_parser_message(error)}", file=sys.stderr)
+        return WRONG_USE
+    wants_traceback = logging.getLogger("maskwright").isEnabledFor(logging.DEBUG)
+    if wants_traceback or os.environ.get("MASKWRIGHT_DEBUG"):
+        traceback.print_exception(error)
+    if isinstance(error, (MaskwrightError, OSError, MemoryError)):
+        print(f"maskwright: {one_line(error)}", file=sys.stderr)
+    else:
+        told = f"{type(error).__name__}: {one_line(error)}"
+        print(f"maskwright: a fault of ours, {told}; please report it with -v -v", file=sys.stderr)
+    if isinstance(error, UsageError):
+        return WRONG_USE
+    return REFUSED if isinstance(error, RefusedError) else FAILED
+
+
+def _parser_message(error: Exception) -> str:
+    """Return typer's complaint as one line that ends with where to read on."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "maskwright"
+    message = " ".join(error.format_message().split()).rstrip(".")  # type: ignore[attr-defined]
+    if message == "Missing command" and context:
+        message = f"missing command: one of {', '.join(context.command.list_commands(context))}"
+    return f"{message[:1].lower()}{message[1:]}; see `{path} --help`"
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print warnings as the log does, so that -q hides them."""
+    logging.getLogger("maskwright").warning("warning: %s", " ".join(str(message).split()))

@@ -1,0 +1,172 @@
+"""The verbs `models list|info|pull|verify|bundle`: weights and their terms."""
+
+import json as jsonlib
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from shutil import copyfileobj
+from typing import Annotated, Any
+
+import typer
+
+from maskwright.cli import flags
+from maskwright.cli.progress import DONE, FAILED, byte_bar
+from maskwright.errors import MaskwrightError, WeightsError
+from maskwright.image.publish import atomic_write, check_target
+from maskwright.weights.catalog import WeightRow, find_weight, list_weights
+from maskwright.weights.download import fetch, find_file, verify
+
+Names = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME]...", help="All of the catalogue unless named.")
+]
+
+
+def list_(*, json: flags.Json = False) -> int:
+    """List the weights one can name, their size, terms and where they are."""
+    rows = list_weights()
+    if json:
+        print(jsonlib.dumps([_record(row) for row in rows], indent=1))
+        return DONE
+    table = [("NAME", "TASK", "PAPER", "SIZE", "COMMERCIAL", "WHERE")]
+    table += [
+        (row.name, row.task, row.paper, _size(row), _yes(row.commercial), _where(row))
+        for row in rows
+    ]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for line in table:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        print("  ".join(cells).rstrip())
+    return DONE
+
+
+def info(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the catalogue.")],
+    *,
+    json: flags.Json = False,
+) -> int:
+    """Print all that is known of some weights: licence, training data, recipe, scores, checksum."""
+    row = find_weight(name)
+    if json:
+        print(jsonlib.dumps(_record(row), indent=1))
+        return DONE
+    lines = [
+        ("name", row.name),
+        ("task", f"{row.task}, paper {row.paper}"),
+        ("licence", row.licence),
+        ("commercial", f"{_yes(row.commercial)} (licence and training data together)"),
+        *(("data", f"{data}: {terms}") for data, terms in row.data),
+        ("recipe", row.recipe),
+        *(("score", f"{score}: {value:g}") for score, value in row.scores.items()),
+        ("size", _size(row)),
+        ("sha256", row.sha256),
+        ("from", row.url or "comes with the package"),
+        ("here", str(find_file(row) or "no")),
+        ("notes", row.notes),
+    ]
+    for key, value in lines:
+        if value:
+            print(f"{key:<11}{value}")
+    return DONE
+
+
+def pull(names: Names = None, *, offline: flags.Offline = False, quiet: flags.Quiet = False) -> int:
+    """Download weights into the cache folder; those that are there are not asked for again."""
+    for row in _rows(names):
+        with byte_bar(row.name, quiet=quiet) as progress:
+            path = fetch(row, offline=offline, progress=progress)
+        print(path)
+    return DONE
+
+
+def verify_(names: Names = None, *, quiet: flags.Quiet = False) -> int:
+    """Compare weights on this machine with their checksums."""
+
+    def check(row: WeightRow) -> None:
+        path = find_file(row)
+        if path:
+            verify(row, path)
+        elif names or row.embedded:
+            remedy = (
+                "reinstall maskwright" if row.embedded else f"maskwright models pull {row.name}"
+            )
+            raise WeightsError(f"{row.name} is not on this machine; {remedy}")
+        if not quiet:
+            print(f"{row.name}: {'right' if path else 'not on this machine'}")
+
+    return _for_each(_rows(names), check)
+
+
+def bundle(
+    names: Names = None,
+    *,
+    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="A folder.")],
+    offline: flags.Offline = False,
+    overwrite: flags.Overwrite = False,
+    quiet: flags.Quiet = False,
+) -> int:
+    """Copy weights and their checksums to a folder, for machines without a network.
+
+    There, put the files into the folder that MASKWRIGHT_HOME names.
+    """
+    folder = Path(output)
+    sums = []
+
+    def copy(row: WeightRow) -> None:
+        target = folder / row.file_name
+        check_target(target, overwrite=overwrite)
+        with byte_bar(row.name, quiet=quiet) as progress:
+            path = fetch(row, offline=offline, progress=progress)
+        verify(row, path)
+        with path.open("rb") as source, atomic_write(target, overwrite=overwrite) as file:
+            copyfileobj(source, file)
+        sums.append(f"{row.sha256}  {row.file_name}\n")
+        if not quiet:
+            print(target)
+
+    code = _for_each(_rows(names), copy)
+    with atomic_write(folder / "SHA256SUMS", overwrite=True) as file:
+        file.write("".join(sums).encode())
+    return code
+
+
+def _rows(names: list[str] | None) -> list[WeightRow]:
+    return [find_weight(name) for name in names] if names else list(list_weights())
+
+
+def _for_each(rows: list[WeightRow], work: Callable[[WeightRow], None]) -> int:
+    code = DONE
+    for row in rows:
+        try:
+            work(row)
+        except MaskwrightError as error:
+            print(f"maskwright: {error}", file=sys.stderr)
+            code = FAILED
+    return code
+
+
+def _record(row: WeightRow) -> dict[str, Any]:
+    return asdict(row) | {"path": str(find_file(row) or "") or None}
+
+
+def _size(row: WeightRow) -> str:
+    return f"{row.bytes / 1e6:.1f} MB"
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _where(row: WeightRow) -> str:
+    if find_file(row) is None:
+        return "missing" if row.embedded else "to pull"
+    return "embedded" if row.embedded else "cached"
+
+
+VERBS: dict[str, Callable[..., int]] = {
+    "list": list_,
+    "info": info,
+    "pull": pull,
+    "verify": verify_,
+    "bundle": bundle,
+}

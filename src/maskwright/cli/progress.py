@@ -1,0 +1,145 @@
+"""Doing one thing to several photos: progress, failures that do not stop the rest, a report."""
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from maskwright.cli.items import PIPE, Item
+from maskwright.errors import (
+    LicenceError,
+    MaskwrightError,
+    RefusedError,
+    ShapeError,
+    UsageError,
+    WeightsError,
+)
+
+DONE, WRONG_USE, FAILED, REFUSED = 0, 1, 2, 3
+# What is wrong with the call or the weights is wrong for every photo: it ends the run.
+_FATAL = (UsageError, WeightsError, LicenceError, BrokenPipeError)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one photo; `error` is None where all went well."""
+
+    photo: str
+    output: str
+    seconds: float
+    error: str | None = None
+    was_refused: bool = False
+
+
+def one_line(error: BaseException) -> str:
+    """Return what went wrong, on one line."""
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError):
+        return "not enough memory; try --max-memory or a smaller photo"
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return text or type(error).__name__
+
+
+def do_items(
+    items: Sequence[Item], work: Callable[[Item], None], *, quiet: bool, as_json: bool
+) -> int:
+    """Do `work` for every item; failures are told and do not stop the rest.
+
+    Args:
+        items: What to do.
+        work: Does one; raises if it cannot.
+        quiet: Tell errors only.
+        as_json: Print a report on standard output at the end.
+
+    Returns:
+        The exit code: 0, 2 if any item failed, 3 if some were refused and none failed.
+    """
+    if as_json and any(item.target == PIPE for item in items):
+        raise UsageError("--json and -o - both want standard output; name a file with -o")
+    outcomes = []
+    with _bar(len(items), quiet=quiet) as (say, advance):
+        for item in items:
+            outcome = _do(item, work)
+            outcomes.append(outcome)
+            if outcome.error:
+                say(outcome.error)
+            elif not quiet:
+                say(f"{outcome.output} ({outcome.seconds:.1f} s)")
+            advance()
+    return _conclude(outcomes, quiet=quiet, as_json=as_json)
+
+
+def _do(item: Item, work: Callable[[Item], None]) -> Outcome:
+    start = time.perf_counter()
+    error, was_refused = None, False
+    try:
+        work(item)
+    except ShapeError as problem:  # a kind of UsageError, but about this photo
+        error = one_line(problem)
+    except _FATAL:
+        raise
+    except (MaskwrightError, OSError, MemoryError) as problem:
+        error, was_refused = one_line(problem), isinstance(problem, RefusedError)
+        log.debug("%s", item.source, exc_info=True)
+    except Exception as problem:  # one photo must not stop the others, not even by a fault of ours
+        error = f"a fault of ours, {type(problem).__name__}: {one_line(problem)}"
+        log.debug("%s", item.source, exc_info=True)
+    if error and item.source != PIPE and item.name.name not in error:
+        error = f"{item.source}: {error}"
+    return Outcome(item.source, item.target, time.perf_counter() - start, error, was_refused)
+
+
+def _conclude(outcomes: Sequence[Outcome], *, quiet: bool, as_json: bool) -> int:
+    failed = sum(outcome.error is not None for outcome in outcomes)
+    refused = sum(outcome.was_refused for outcome in outcomes)
+    if as_json:
+        rows = [
+            {key: value for key, value in asdict(outcome).items() if key != "was_refused"}
+            | {"status": "failed" if outcome.error else "done"}
+            for outcome in outcomes
+        ]
+        report = {"done": len(outcomes) - failed, "failed": failed, "items": rows}
+        print(json.dumps(report, indent=1))
+    if len(outcomes) > 1 and not quiet:
+        print(f"{len(outcomes) - failed} done, {failed} failed", file=sys.stderr)
+    if failed > refused:
+        return FAILED
+    return REFUSED if refused else DONE
+
+
+@contextmanager
+def _bar(total: int, *, quiet: bool) -> Iterator[tuple[Callable[[str], None], Callable[[], None]]]:
+    """Yield how to print a line and how to count one item; a bar is drawn on terminals only."""
+    if quiet or total < 2 or not sys.stderr.isatty():
+        yield (lambda line: print(line, file=sys.stderr, flush=True)), (lambda: None)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("", total=total)
+        yield (lambda line: console.print(line, markup=False)), (lambda: progress.advance(task))
+
+
+@contextmanager
+def byte_bar(name: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """Yield what a download calls with the bytes so far and in all."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    columns: Any = (TextColumn(name), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
