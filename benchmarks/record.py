@@ -13,20 +13,30 @@ from pathlib import Path
 RESULTS = Path(__file__).parent / "results"
 
 
-def provenance(benchmark: str) -> dict[str, str]:
-    """Return date, commit, device and command of this run of `benchmarks/<benchmark>.py`."""
+def provenance(benchmark: str, *, device: str = "cpu") -> dict[str, str]:
+    """Return date, commit, device and command of this run of `benchmarks/<benchmark>.py`.
+
+    Args:
+        benchmark: The name of the file.
+        device: What models run on, as PyTorch calls it; an accelerator is named too.
+    """
     git = ["git", "-C", str(RESULTS.parent), "describe", "--always", "--dirty"]
     commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
     return {
         "date": datetime.date.today().isoformat(),
         "commit": commit or "unknown",
-        "device": processor(),
+        "device": _processor() if device == "cpu" else f"{_accelerator(device)}; {_processor()}",
         "command": shlex.join(["python", "-m", f"benchmarks.{benchmark}", *sys.argv[1:]]),
     }
 
 
-def processor() -> str:
-    """Return the processor's name and how many cores this process may use."""
+def _accelerator(device: str) -> str:
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+
+
+def _processor() -> str:
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
