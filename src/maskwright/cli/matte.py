@@ -55,11 +55,14 @@ def matte(
     hints = parse_hints(trimap, mask, band)
     items = plan_items(photos, output, recursive=recursive)
     _check_formats(items, _OPAQUE)
-    matter = _matter(model, device, dtype, max_memory, commercial=commercial, offline=offline)
+    matter = open_matter(
+        model, device, dtype, max_memory=max_memory, commercial=commercial, offline=offline
+    )
 
     def work(item: Item) -> None:
         photo = _prepare(item, max_pixels, overwrite=overwrite)
-        result = matter().matte(photo, hints.trimap(item, photo))
+        trimap = hints.trimap(item, photo)
+        result = matter().matte(photo, trimap)
         _write(item, _at_depth(result.alpha, photo, bit_depth), like=photo, overwrite=overwrite)
 
     return do_items(items, work, quiet=quiet, as_json=json)
@@ -111,14 +114,17 @@ def cutout(
         _check_formats(items, _OPAQUE)
     else:
         _check_formats(items, _WITH_ALPHA, hint="; --background white fills what is transparent")
-    matter = _matter(model, device, dtype, max_memory, commercial=commercial, offline=offline)
+    matter = open_matter(
+        model, device, dtype, max_memory=max_memory, commercial=commercial, offline=offline
+    )
     on_backdrop = _composer(background) if background else None
 
     def work(item: Item) -> None:
+        photo = _prepare(item, max_pixels, overwrite=overwrite)
+        trimap = hints.trimap(item, photo)
+        result = matter().matte(photo, trimap)
         from maskwright.inference.cutout import cut_out
 
-        photo = _prepare(item, max_pixels, overwrite=overwrite)
-        result = matter().matte(photo, hints.trimap(item, photo))
         cut = cut_out(photo, result, decontaminate=decontaminate)
         pixels = on_backdrop(cut) if on_backdrop else cut.rgba
         _write(item, _at_depth(pixels, photo, bit_depth), like=cut, overwrite=overwrite)
@@ -173,12 +179,12 @@ def parse_hints(trimap: str | None, mask: str | None, band: str) -> Hints:
     return Hints(Companions(trimap, "trimap"))
 
 
-def _matter(
+def open_matter(
     model: str,
     device: str,
     dtype: str,
-    max_memory: str | None,
     *,
+    max_memory: str | None,
     commercial: bool,
     offline: bool,
 ) -> Callable[[], "Matter"]:

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from maskwright.cli import flags
-from maskwright.cli.progress import DONE, FAILED, byte_bar
+from maskwright.cli.progress import DONE, FAILED, progress_bar
 from maskwright.errors import MaskwrightError, WeightsError
-from maskwright.image.publish import atomic_write, check_target
+from maskwright.image.publish import atomic_write
 from maskwright.weights.catalog import WeightRow, find_weight, list_weights
 from maskwright.weights.download import fetch, find_file, verify
 
@@ -73,7 +73,7 @@ def info(
 def pull(names: Names = None, *, offline: flags.Offline = False, quiet: flags.Quiet = False) -> int:
     """Download weights into the cache folder; those that are there are not asked for again."""
     for row in _rows(names):
-        with byte_bar(row.name, quiet=quiet) as progress:
+        with progress_bar(row.name, quiet=quiet, in_bytes=True) as progress:
             path = fetch(row, offline=offline, progress=progress)
         print(path)
     return DONE
@@ -109,23 +109,22 @@ def bundle(
 
     There, put the files into the folder that MASKWRIGHT_HOME names.
     """
-    folder = Path(output)
     sums = []
 
     def copy(row: WeightRow) -> None:
-        target = folder / row.file_name
-        check_target(target, overwrite=overwrite)
-        with byte_bar(row.name, quiet=quiet) as progress:
-            path = fetch(row, offline=offline, progress=progress)
-        verify(row, path)
-        with path.open("rb") as source, atomic_write(target, overwrite=overwrite) as file:
-            copyfileobj(source, file)
+        target = Path(output) / row.file_name
+        if overwrite or not target.exists():
+            with progress_bar(row.name, quiet=quiet, in_bytes=True) as progress:
+                path = fetch(row, offline=offline, progress=progress)
+            with path.open("rb") as source, atomic_write(target, overwrite=overwrite) as file:
+                copyfileobj(source, file)
+        verify(row, target)
         sums.append(f"{row.sha256}  {row.file_name}\n")
         if not quiet:
             print(target)
 
     code = _for_each(_rows(names), copy)
-    with atomic_write(folder / "SHA256SUMS", overwrite=True) as file:
+    with atomic_write(Path(output) / "SHA256SUMS", overwrite=True) as file:
         file.write("".join(sums).encode())
     return code
 

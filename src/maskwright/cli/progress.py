@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from maskwright.cli.items import PIPE, Item
 from maskwright.errors import (
@@ -131,15 +130,25 @@ def _bar(total: int, *, quiet: bool) -> Iterator[tuple[Callable[[str], None], Ca
 
 
 @contextmanager
-def byte_bar(name: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Yield what a download calls with the bytes so far and in all."""
+def progress_bar(
+    name: str, *, quiet: bool, in_bytes: bool = False
+) -> Iterator[Callable[[int, int], None]]:
+    """Yield what long work calls with how much is done and how much there is in all."""
     if quiet or not sys.stderr.isatty():
         yield lambda done, total: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
-    columns: Any = (TextColumn(name), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    count = DownloadColumn() if in_bytes else MofNCompleteColumn()
+    columns = (TextColumn(name), BarColumn(), count, TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("", total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
