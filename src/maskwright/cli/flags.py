@@ -4,6 +4,7 @@ Values are checked here, before anything heavy is imported.
 """
 
 import logging
+import os
 import re
 from collections.abc import Callable
 from typing import Annotated
@@ -75,12 +76,20 @@ def _checked(parse: Callable[[str], object]) -> Callable[[str | None], str | Non
 
 def set_verbosity(*, quiet: bool, verbose: int) -> None:
     """Show errors only (-q), warnings, progress notes (-v) or everything (-v -v) of the log."""
+    if os.environ.get("MASKWRIGHT_DEBUG"):
+        verbose = 2
     level = logging.ERROR if quiet else logging.WARNING - 10 * min(verbose, 2)
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("maskwright: %(message)s"))
     logger = logging.getLogger("maskwright")
     logger.handlers[:] = [handler]
     logger.setLevel(level)
+
+
+def wants_everything() -> bool:
+    """Say whether -v -v or MASKWRIGHT_DEBUG asks for tracebacks."""
+    debug = logging.getLogger("maskwright").isEnabledFor(logging.DEBUG)
+    return debug or bool(os.environ.get("MASKWRIGHT_DEBUG"))
 
 
 Photos = Annotated[

@@ -16,8 +16,9 @@ import typer
 
 import maskwright
 from maskwright.cli import convert, doctor, evaluate, matte, models, synthesize, train
+from maskwright.cli.flags import wants_everything
 from maskwright.cli.progress import FAILED, REFUSED, WRONG_USE, one_line
-from maskwright.errors import MaskwrightError, RefusedError, UsageError
+from maskwright.errors import RefusedError, UsageError
 
 INTERRUPTED = 130
 # Typer's own errors; the versions that carry a copy of click do not export the base class.
@@ -100,14 +101,9 @@ def _tell(error: Exception) -> int:
     if isinstance(error, _ParserError):
         print(f"maskwright: {_parser_message(error)}", file=sys.stderr)
         return WRONG_USE
-    wants_traceback = logging.getLogger("maskwright").isEnabledFor(logging.DEBUG)
-    if wants_traceback or os.environ.get("MASKWRIGHT_DEBUG"):
+    if wants_everything():
         traceback.print_exception(error)
-    if isinstance(error, (MaskwrightError, OSError, MemoryError)):
-        print(f"maskwright: {one_line(error)}", file=sys.stderr)
-    else:
-        told = f"{type(error).__name__}: {one_line(error)}"
-        print(f"maskwright: a fault of ours, {told}; please report it with -v -v", file=sys.stderr)
+    print(f"maskwright: {one_line(error)}", file=sys.stderr)
     if isinstance(error, UsageError):
         return WRONG_USE
     return REFUSED if isinstance(error, RefusedError) else FAILED

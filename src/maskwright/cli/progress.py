@@ -6,12 +6,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from maskwright.cli.items import PIPE, Item
 from maskwright.errors import (
     LicenceError,
     MaskwrightError,
+    MissingExtraError,
     RefusedError,
     ShapeError,
     UsageError,
@@ -19,8 +20,10 @@ from maskwright.errors import (
 )
 
 DONE, WRONG_USE, FAILED, REFUSED = 0, 1, 2, 3
-# What is wrong with the call or the weights is wrong for every photo: it ends the run.
+# What is wrong with the call or the weights is wrong for every photo: it ends the run. Of the
+# errors of use, two are about a photo: a size that does not fit, and a HEIC without its extra.
 _FATAL = (UsageError, WeightsError, LicenceError, BrokenPipeError)
+_ABOUT_ONE_PHOTO = (ShapeError, MissingExtraError)
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +46,9 @@ def one_line(error: BaseException) -> str:
         return "not enough memory; try --max-memory or a smaller photo"
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
-    return text or type(error).__name__
+    if isinstance(error, (MaskwrightError, OSError)):
+        return text or type(error).__name__
+    return f"a fault of ours, {type(error).__name__}: {text}; please report it with -v -v"
 
 
 def do_items(
@@ -70,7 +75,8 @@ def do_items(
             if outcome.error:
                 say(outcome.error)
             elif not quiet:
-                say(f"{outcome.output} ({outcome.seconds:.1f} s)")
+                place = "standard output" if outcome.output == PIPE else outcome.output
+                say(f"{place} ({outcome.seconds:.1f} s)")
             advance()
     return _conclude(outcomes, quiet=quiet, as_json=as_json)
 
@@ -80,16 +86,11 @@ def _do(item: Item, work: Callable[[Item], None]) -> Outcome:
     error, was_refused = None, False
     try:
         work(item)
-    except ShapeError as problem:  # a kind of UsageError, but about this photo
-        error = one_line(problem)
-    except _FATAL:
-        raise
-    except (MaskwrightError, OSError, MemoryError) as problem:
+    except Exception as problem:
+        if isinstance(problem, _FATAL) and not isinstance(problem, _ABOUT_ONE_PHOTO):
+            raise
+        log.debug("%s", item.source, exc_info=True)
         error, was_refused = one_line(problem), isinstance(problem, RefusedError)
-        log.debug("%s", item.source, exc_info=True)
-    except Exception as problem:  # one photo must not stop the others, not even by a fault of ours
-        error = f"a fault of ours, {type(problem).__name__}: {one_line(problem)}"
-        log.debug("%s", item.source, exc_info=True)
     if error and item.source != PIPE and item.name.name not in error:
         error = f"{item.source}: {error}"
     return Outcome(item.source, item.target, time.perf_counter() - start, error, was_refused)
@@ -100,8 +101,13 @@ def _conclude(outcomes: Sequence[Outcome], *, quiet: bool, as_json: bool) -> int
     refused = sum(outcome.was_refused for outcome in outcomes)
     if as_json:
         rows = [
-            {key: value for key, value in asdict(outcome).items() if key != "was_refused"}
-            | {"status": "failed" if outcome.error else "done"}
+            {
+                "photo": outcome.photo,
+                "output": outcome.output,
+                "status": "failed" if outcome.error else "done",
+                "error": outcome.error,
+                "seconds": round(outcome.seconds, 3),
+            }
             for outcome in outcomes
         ]
         report = {"done": len(outcomes) - failed, "failed": failed, "items": rows}
@@ -116,15 +122,23 @@ def _conclude(outcomes: Sequence[Outcome], *, quiet: bool, as_json: bool) -> int
 @contextmanager
 def _bar(total: int, *, quiet: bool) -> Iterator[tuple[Callable[[str], None], Callable[[], None]]]:
     """Yield how to print a line and how to count one item; a bar is drawn on terminals only."""
-    if quiet or total < 2 or not sys.stderr.isatty():
+    if quiet or not sys.stderr.isatty():
         yield (lambda line: print(line, file=sys.stderr, flush=True)), (lambda: None)
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) if total > 1 else ()
+    shown = (SpinnerColumn(), *columns, TimeElapsedColumn())
+    with Progress(*shown, console=console, transient=True) as progress:
         task = progress.add_task("", total=total)
         yield (lambda line: console.print(line, markup=False)), (lambda: progress.advance(task))
 

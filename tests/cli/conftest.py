@@ -1,0 +1,16 @@
+import pytest
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory):
+    """A file of random weights: what comes out is nonsense, but known pixels stay known."""
+    import torch
+
+    from maskwright.models import a2u
+    from maskwright.models.a2u.config import MINI
+    from maskwright.weights.load import save_model
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
+    state = a2u.build(MINI).state_dict()
+    return save_model(path, state, paper="a2u", config=MINI, source="random")
