@@ -1,0 +1,139 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from maskwright.data.matting import (
+    LAYOUTS,
+    benchmark,
+    benchmark_rows,
+    pictures,
+    training_rows,
+    training_set,
+)
+from maskwright.errors import DataError, UsageError
+from maskwright.image.io import write_image
+
+HEIGHT, WIDTH = 5, 7
+
+
+def put(folder, *names, size=(HEIGHT, WIDTH)):
+    for name in names:
+        write_image(folder / name, np.full(size, 128, np.uint8))
+    return folder
+
+
+def test_pairs_are_found_by_stem_across_suffixes(tmp_path):
+    put(tmp_path / "fg", "b.jpg", "a.png")
+    put(tmp_path / "alpha", "a.PNG", "b.tif")
+    rows = training_set(tmp_path)
+    assert [(r.name, r.foreground.name, r.alpha.name) for r in rows] == [
+        ("a", "a.png", "a.PNG"),
+        ("b", "b.jpg", "b.tif"),
+    ]
+
+
+def test_held_out_names_are_left_out(tmp_path):
+    put(tmp_path / "fg", "a.png", "b.png")
+    put(tmp_path / "alpha", "a.png", "b.png")
+    assert [row.name for row in training_set(tmp_path, held_out=["a"])] == ["b"]
+
+
+def test_a_misspelt_held_out_name_is_noticed(tmp_path):
+    put(tmp_path / "fg", "a.png")
+    put(tmp_path / "alpha", "a.png")
+    with pytest.raises(DataError, match="a held-out name must be a file .* not so for 1: aa;"):
+        training_set(tmp_path, held_out=["aa"])
+
+
+def test_missing_partners_are_named_up_to_five_and_counted(tmp_path):
+    put(tmp_path / "fg", *(f"{n}.png" for n in "abcdefg"))
+    put(tmp_path / "alpha", "a.png")
+    expected = r"must have an alpha .* for 6: b.png, c.png, d.png, e.png, f.png, …; add"
+    with pytest.raises(DataError, match=expected):
+        training_set(tmp_path)
+    with pytest.raises(DataError, match=r"an alpha must have a foreground .* not so for 6"):
+        training_rows(tmp_path / "alpha", tmp_path / "fg")
+
+
+def test_sizes_are_compared_without_decoding(tmp_path):
+    put(tmp_path / "fg", "a.png", "b.png")
+    put(tmp_path / "alpha", "a.png")
+    put(tmp_path / "alpha", "b.png", size=(3, 11))
+    with pytest.raises(DataError, match=r"one size.* 1: \(fg/b.png 7 x 5, alpha/b.png 11 x 3\)"):
+        training_set(tmp_path)
+
+
+def test_two_pictures_of_one_name_are_refused(tmp_path):
+    put(tmp_path, "a.png", "a.jpg")
+    with pytest.raises(DataError, match="one picture, whatever the suffix, not so for 1: a.png"):
+        pictures(tmp_path)
+
+
+def test_other_and_hidden_files_do_not_count(tmp_path):
+    put(tmp_path, "a.png", ".b.png")
+    (tmp_path / "notes.txt").write_text("none")
+    assert list(pictures(tmp_path)) == ["a"]
+
+
+def test_an_empty_or_missing_folder_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"must hold pictures \(.bmp, .* got none"):
+        pictures(tmp_path)
+    with pytest.raises(DataError, match="nowhere must be a folder of pictures"):
+        pictures(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="must hold a folder fg, got none"):
+        training_set(tmp_path)
+
+
+def test_composition_1k_shares_an_alpha_among_its_images(tmp_path):
+    put(tmp_path / "merged", "cat_0.png", "cat_1.png", "dog_2_0.png")
+    put(tmp_path / "trimaps", "cat_0.png", "cat_1.png", "dog_2_0.png")
+    put(tmp_path / "alpha", "cat.png", "dog_2.png")
+    rows = benchmark(tmp_path, layout="composition-1k")
+    assert [row.alpha.name for row in rows] == ["cat.png", "cat.png", "dog_2.png"]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_finds_its_folders(tmp_path, layout):
+    folders = LAYOUTS[layout]
+    for choice in (folders.images, folders.trimaps, folders.alphas):
+        put(tmp_path / choice[-1], "a.png")
+    (row,) = benchmark(tmp_path, layout=layout)
+    assert row.image.parent.name == folders.images[-1]
+    assert row.trimap.parent.name == folders.trimaps[-1]
+    assert row.alpha.parent.name == folders.alphas[-1]
+
+
+@pytest.mark.parametrize(
+    "lacking, message",
+    [
+        ("trimap", "an image must have a trimap of the same name in .*, not so for 1: b.png"),
+        ("alpha", "an image must have an alpha of the same name in .*, not so for 1: b.png"),
+    ],
+)
+def test_an_image_without_a_partner_is_named(tmp_path, lacking, message):
+    for folder in ("image", "trimap", "alpha"):
+        put(tmp_path / folder, "a.png", *([] if folder == lacking else ["b.png"]))
+    with pytest.raises(DataError, match=message):
+        benchmark(tmp_path)
+
+
+def test_a_trimap_or_alpha_without_an_image_is_named(tmp_path):
+    put(tmp_path / "image", "a.png")
+    put(tmp_path / "trimap", "a.png", "b.png")
+    put(tmp_path / "alpha", "a.png", "c.png")
+    with pytest.raises(DataError, match="a trimap must have an image .* not so for 1: b.png"):
+        benchmark(tmp_path)
+    Path(tmp_path / "trimap" / "b.png").unlink()
+    with pytest.raises(DataError, match="an alpha must have an image .* not so for 1: c.png"):
+        benchmark_rows(tmp_path / "image", trimaps=tmp_path / "trimap", alphas=tmp_path / "alpha")
+
+
+def test_an_unknown_layout_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="a layout must be one of composition-1k,.* got 'am2k'"):
+        benchmark(tmp_path, layout="am2k")
+
+
+def test_a_data_set_without_foregrounds_cannot_be_trained_on(tmp_path):
+    with pytest.raises(UsageError, match="aim-500 has no foregrounds to train on"):
+        training_set(tmp_path, layout="aim-500")
