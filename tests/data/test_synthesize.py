@@ -1,5 +1,9 @@
 import hashlib
 import json
+import multiprocessing
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -92,6 +96,31 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path):
     assert sorted(p.name for p in (tmp_path / "set").iterdir()) == [
         *("alpha", "fg", "image", "manifest.json", "trimap")
     ]
+
+
+def test_a_killed_run_leaves_nothing_half_done(tmp_path):
+    make(tmp_path / "whole", 5)
+    program = (
+        "import os, signal; from pathlib import Path;"
+        "from maskwright.data.synthesize import synthesize_matting;"
+        f"synthesize_matting(Path({str(tmp_path / 'set')!r}), count=5, size={SIZE}, seed=7,"
+        " kinds=['smoke', 'soft', 'fur'],"
+        " progress=lambda done, count: done == 3 and os.kill(os.getpid(), signal.SIGKILL))"
+    )
+    assert subprocess.run([sys.executable, "-c", program]).returncode == -signal.SIGKILL
+    again = make(tmp_path / "set", 5)
+    assert (again.made, again.skipped) == (2, 3)
+    assert checksums(tmp_path / "set") == checksums(tmp_path / "whole")
+
+
+def test_a_killed_worker_is_reported_in_one_line(tmp_path):
+    def kill(done, count):
+        for child in multiprocessing.active_children():
+            child.kill()
+
+    with pytest.raises(OutputError, match="got one that was killed, .*; run again with fewer"):
+        make(tmp_path / "set", 40, workers=1, progress=kill)
+    assert make(tmp_path / "set", 3).skipped > 0
 
 
 def test_a_finished_set_can_grow_and_lost_files_come_back(tmp_path):
@@ -187,6 +216,7 @@ def test_a_scene_covers_the_size_at_its_own_aspect():
         ({"count": 0}, "one item or more, got a count of 0"),
         ({"kinds": ["wool"]}, "kinds must be of hair.*, got wool"),
         ({"kinds": []}, "kinds must be of hair.*, got none"),
+        ({"seed": -1}, "a seed must be 0 or more, got -1"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(tmp_path, settings, message):

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -234,6 +235,8 @@ def covering(
 def _checked(count: int, settings: Settings) -> Settings:
     if count < 1:
         raise UsageError(f"a data set must have one item or more, got a count of {count}")
+    if settings.seed < 0:
+        raise UsageError(f"a seed must be 0 or more, got {settings.seed}")
     if (settings.foregrounds is None) != (settings.alphas is None):
         raise UsageError(
             "foregrounds and alphas must be given together, got one of them; give both or neither"
@@ -266,6 +269,11 @@ def _make_all(
         try:
             for future in as_completed([pool.submit(_work, output, index) for index in waiting]):
                 yield future.result()
+        except BrokenProcessPool as error:
+            raise OutputError(
+                "a worker process must live until its items are done, got one that was killed,"
+                " perhaps for memory; run again with fewer workers, what is finished is kept"
+            ) from error
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
