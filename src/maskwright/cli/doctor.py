@@ -12,7 +12,7 @@ from pathlib import Path
 
 import maskwright
 from maskwright.cli import flags
-from maskwright.cli.progress import DONE, FAILED, one_line
+from maskwright.cli.progress import DONE, FAILED
 from maskwright.weights.catalog import list_weights
 from maskwright.weights.download import cache_folder, find_file, is_offline, verify
 
@@ -36,14 +36,11 @@ def doctor(*, device: flags.Device = "auto", json: flags.Json = False) -> int:
     """
     findings = []
     for about, check in _checks(device).items():
-        try:
-            found = [Finding(about, *line) for line in check()]
-        except Exception as error:  # a broken package must not hide the other findings
-            found = [Finding(about, f"{type(error).__name__}: {one_line(error)}", fine=False)]
-        findings += found
-        for finding in found if not json else ():
-            mark = "ok" if finding.fine else "!!"
-            print(f"{mark}  {finding.about:<10}{finding.text}", flush=True)
+        for finding in _run(about, check):
+            findings.append(finding)
+            if not json:
+                mark = "ok" if finding.fine else "!!"
+                print(f"{mark}  {finding.about:<10}{finding.text}", flush=True)
     if json:
         print(jsonlib.dumps([asdict(finding) for finding in findings], indent=1))
     return DONE if all(finding.fine for finding in findings) else FAILED
@@ -66,12 +63,17 @@ def _checks(device: str) -> dict[str, Callable[[], Lines]]:
     }
 
 
+def _run(about: str, check: Callable[[], Lines]) -> Iterator[Finding]:
+    try:
+        for text, fine in check():
+            yield Finding(about, text, fine)
+    except Exception as error:  # a broken package must not hide what else there is to find
+        yield Finding(about, " ".join(f"{type(error).__name__}: {error}".split()), fine=False)
+
+
 def _python() -> Lines:
-    where = f"{platform.system()} {platform.machine()}"
-    yield (
-        f"maskwright {maskwright.__version__}, Python {platform.python_version()} on {where}",
-        True,
-    )
+    system = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+    yield f"maskwright {maskwright.__version__}, {system}", True
 
 
 def _packages() -> Lines:
@@ -81,24 +83,16 @@ def _packages() -> Lines:
 def _opencv() -> Lines:
     names = {dist.name.lower().replace("_", "-") for dist in distributions() if dist.name}
     found = sorted(name for name in names if name.startswith("opencv-"))
+    yield ", ".join(found), True
     if len(found) > 1:
-        extra = " ".join(name for name in found if name != "opencv-python-headless")
-        yield (
-            f"{', '.join(found)} overwrite each other; pip uninstall {extra}, then reinstall",
-            False,
-        )
-    else:
-        yield ", ".join(found), True
+        remedy = f"pip uninstall {' '.join(found)}; pip install opencv-python-headless"
+        yield f"they overwrite each other's cv2: {remedy}", False
 
 
 def _extras() -> Lines:
     for extra, modules in EXTRAS.items():
-        absent = [name for name in modules if find_spec(name) is None]
-        yield (
-            f"{extra}: "
-            + (f"not installed (pip install 'maskwright[{extra}]')" if absent else "yes"),
-            True,
-        )
+        is_here = all(find_spec(name) for name in modules)
+        yield f"{extra}: " + ("yes" if is_here else f"no; pip install 'maskwright[{extra}]'"), True
 
 
 def _cache() -> Lines:
@@ -127,15 +121,18 @@ def _torch() -> Lines:
 
 
 def _device(wanted: str) -> Lines:
-    from maskwright.inference.device import choose_device
+    import torch
 
-    device = choose_device(wanted)
-    yield f"{device}", True
-    if device.type == "cpu" and Path("/dev/nvidia0").exists():
-        yield (
-            "an NVIDIA GPU is here, but this torch cannot use it; see pytorch.org for one that can",
-            False,
-        )
+    names = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        names.append("mps")
+    for name in names:
+        computes = float((torch.ones(3, 5, device=name) @ torch.ones(5, 7, device=name)).sum())
+        yield f"{name} {'computes' if computes == 105 else 'computes wrongly'}", computes == 105
+    if wanted != "auto" and not any(name.startswith(wanted) for name in names):
+        yield f"{wanted} is not usable by this torch; choose {' or '.join(names)}", False
+    if names == ["cpu"] and Path("/dev/nvidia0").exists():
+        yield "an NVIDIA GPU is here, but this torch cannot use it: see pytorch.org", False
 
 
 def _self_test(device: str) -> Lines:
