@@ -42,7 +42,7 @@ class Outcome:
 def one_line(error: BaseException) -> str:
     """Return what went wrong, on one line."""
     text = " ".join(str(error).split())
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's own
         return "not enough memory; try --max-memory or a smaller photo"
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
