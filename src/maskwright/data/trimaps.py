@@ -7,6 +7,7 @@ from jaxtyping import Float32, UInt8
 from maskwright.data.composition import NEAREST, pick
 
 SURE = 1e-5  # alpha within this of 0 or 1 is known
+SOFT_MARGIN = 0.02  # predicted alphas are seldom exactly 0 or 1
 LARGEST_PX = 29  # of the elliptic elements that shrink the known parts
 
 
@@ -60,3 +61,29 @@ def random_trimap(
 def _eroded(mask: np.ndarray, side_px: int) -> np.ndarray:
     element = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side_px, side_px))
     return cv2.erode(mask.astype(np.uint8), element) > 0
+
+
+def wavering_trimap(
+    alpha: Float32[np.ndarray, "h w"], rng: np.random.Generator, *, band_px: float
+) -> UInt8[np.ndarray, "h w"]:
+    """Return a trimap whose band is wide here and narrow there, as people paint them.
+
+    Args:
+        alpha: 1 in the foreground, 0 in the background.
+        rng: Draws a smooth field of factors, about 0.2 to 1.8.
+        band_px: Mean distance that the band reaches beyond the soft pixels.
+
+    Returns:
+        0 background, 128 unknown, 255 foreground.
+    """
+    height, width = alpha.shape
+    coarse = rng.uniform(0.2, 1.8, (4, 4)).astype(np.float32)
+    reach = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC) * band_px
+    is_sure = (alpha >= 1 - SOFT_MARGIN) | (alpha <= SOFT_MARGIN)
+    inside = (alpha >= 0.5).astype(np.uint8)
+    edge = cv2.morphologyEx(inside, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    soft = (~is_sure | (edge > 0)).astype(np.uint8)
+    distance = cv2.distanceTransform(1 - soft, cv2.DIST_L2, cv2.DIST_MASK_3)
+    trimap = np.where(alpha >= 0.5, 255, 0).astype(np.uint8)
+    trimap[distance <= np.maximum(reach, 1)] = 128
+    return trimap

@@ -1,0 +1,4 @@
+"""Operators: tensor to tensor, no parameters; what may get a faster kernel one day.
+
+Start at `affinity.py` (A2U's reassembly and kernel generation). Nothing here knows a network.
+"""

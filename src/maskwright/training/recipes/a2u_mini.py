@@ -1,0 +1,153 @@
+"""The compact A2U network that ships with the package.
+
+Command: maskwright train a2u_mini --set data=DIR
+Data: DIR/matting_fg_real, DIR/backgrounds (`data/splits.py` names what is held out), DIR/weights
+for the MobileNetV2 start; procedural foregrounds beside them. Without DIR: procedural data only.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn, optim
+
+from maskwright.data.crops import CompositeCrops, CropPlan
+from maskwright.data.foreground import Foreground
+from maskwright.data.matting import TrainingRow
+from maskwright.data.sources import (
+    FolderBackgrounds,
+    FolderForegrounds,
+    ProceduralBackgrounds,
+    ProceduralForegrounds,
+    Source,
+)
+from maskwright.data.splits import split_backgrounds, split_foregrounds
+from maskwright.layers.mobilenet import convert_imagenet
+from maskwright.models.a2u.config import MINI
+from maskwright.models.a2u.loss import Composition, alpha_loss, composition_loss, laplacian_loss
+from maskwright.models.a2u.model import AffinityMatting, build
+from maskwright.training.recipe import Job, warmup_cosine
+
+MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+DEVIATION = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `--set` may change.
+
+    Attributes:
+        data: The folder of real data; empty for procedural data only.
+        steps: Steps of the whole run.
+        batch: Crops of a step.
+        side_px: Side of a crop.
+        procedural: How many procedural foregrounds are drawn before the run.
+        learning_rate: Of the new layers; the pretrained ones learn at a fifth of it.
+        workers: Processes that make crops.
+        seed: Of everything random.
+    """
+
+    data: str = ""
+    steps: int = 20_000
+    batch: int = 12
+    side_px: int = 192
+    procedural: int = 160
+    learning_rate: float = 2e-3
+    workers: int = 1
+    seed: int = 0
+
+
+def job(settings: Settings) -> Job:
+    """Return the training job."""
+    model = build(MINI)
+    if settings.data:
+        start = Path(settings.data) / "weights" / "mobilenetv2_imagenet.safetensors"
+        load_backbone(model, load_file(start))
+    return Job(
+        model=model,
+        dataset=crops(settings),
+        losses=losses,
+        optimizer=_optimizer(model, settings.learning_rate),
+        rate=warmup_cosine(warmup=200, steps=settings.steps),
+        steps=settings.steps,
+        batch=settings.batch,
+        paper="a2u",
+        config=MINI,
+        source="maskwright recipe a2u_mini",
+        save_every=100,
+        average=0.998,
+        clip=1.0,
+        workers=settings.workers,
+        seed=settings.seed,
+    )
+
+
+def crops(settings: Settings) -> CompositeCrops:
+    """Return the training crops."""
+    drawn = ProceduralForegrounds(settings.procedural, (640, 640), seed=settings.seed)
+    foregrounds: list[tuple[float, Source[Foreground]]] = [(0.3, drawn)]
+    backgrounds: Source[np.ndarray] = ProceduralBackgrounds(60, (480, 640), seed=settings.seed)
+    if settings.data:
+        folder = Path(settings.data)
+        files = split_foregrounds(folder / "matting_fg_real" / "fg").training
+        alphas = folder / "matting_fg_real" / "alpha"
+        rows = [TrainingRow(file.stem, file, alphas / file.name) for file in files]
+        foregrounds.append((0.7, FolderForegrounds(rows)))
+        backgrounds = FolderBackgrounds(split_backgrounds(folder / "backgrounds").training)
+    plan = CropPlan(side_px=settings.side_px)
+    return CompositeCrops(foregrounds, backgrounds, plan=plan, seed=settings.seed)
+
+
+def losses(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the paper's two losses, halved, and the Laplacian loss."""
+    trimap, alpha = batch["trimap"], batch["alpha"]
+    unknown = ((trimap > 0.25) & (trimap < 0.75)).float()
+    image = (batch["image"] - MEAN.to(trimap)) / DEVIATION.to(trimap)
+    prediction = model(torch.cat([image, trimap], 1)).float()
+    made_of = Composition(batch["foreground"], batch["background"], batch["clean"])
+    return {
+        "alpha": 0.5 * alpha_loss(prediction, alpha, unknown),
+        "composition": 0.25 * composition_loss(prediction, made_of, unknown),
+        "laplacian": 0.1 * laplacian_loss(prediction, alpha, unknown),
+    }
+
+
+@torch.no_grad()
+def load_backbone(model: AffinityMatting, official: dict[str, Tensor]) -> None:
+    """Copy the ImageNet weights; the first convolution learns the hints from zero.
+
+    The weights expect RGB in [-1, 1] and have their norms folded as scale 1/sqrt(1 + eps).
+    """
+    state = convert_imagenet(official, stages=5)
+    backbone = model.encoder.backbone
+    for name, module in backbone.named_modules():
+        if not isinstance(module, nn.Conv2d):
+            continue
+        norm = name.removesuffix(".conv") + ".norm"
+        scale = state[f"{norm}.weight"] / (state[f"{norm}.running_var"] + 1e-5).sqrt()
+        weight = state[f"{name}.weight"] * scale[:, None, None, None]
+        bias = state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * scale
+        assert module.bias is not None
+        if name == "stem.conv":
+            # RGB in [-1, 1] is 2 (deviation * normalised + mean) - 1.
+            bias = bias + (weight * (2 * MEAN - 1)).sum((1, 2, 3))
+            module.weight.zero_()
+            module.weight[:, :3] = weight * (2 * DEVIATION)
+        else:
+            module.weight.copy_(weight)
+        module.bias.copy_(bias)
+
+
+def _optimizer(model: AffinityMatting, learning_rate: float) -> optim.Optimizer:
+    pretrained = list(model.encoder.backbone.parameters())
+    known = {id(parameter) for parameter in pretrained}
+    fresh = [parameter for parameter in model.parameters() if id(parameter) not in known]
+    return optim.AdamW(
+        [
+            {"params": fresh, "lr": learning_rate},
+            {"params": pretrained, "lr": learning_rate / 5},
+        ],
+        weight_decay=1e-4,
+    )
