@@ -8,6 +8,7 @@ import typer
 from maskwright.cli import flags
 from maskwright.cli.progress import DONE
 from maskwright.errors import UsageError
+from maskwright.image.publish import check_target
 
 
 def convert(
@@ -35,14 +36,15 @@ def convert(
         raise UsageError(f"-o must end with .safetensors, got {output!r}")
     if not Path(checkpoint).is_file():
         raise UsageError(f"expected a checkpoint, there is no file {checkpoint}; check the path")
+    check_target(output, overwrite=overwrite)
     from maskwright.weights.convert import convert_checkpoint
 
-    paper, config = convert_checkpoint(
+    paper, _ = convert_checkpoint(
         checkpoint,
         output,
         dtype="fp16" if dtype == "fp16" else "fp32",
         overwrite=overwrite,
     )
     if not quiet:
-        print(f"{output}: {paper}, {config}")
+        print(f"{output}: weights for {paper}")
     return DONE
