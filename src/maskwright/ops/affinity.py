@@ -158,7 +158,7 @@ class _Down(torch.autograd.Function):
         x, kernels = ctx.saved_tensors
         height, width = kernels.shape[2:]
         parities, weights = _Down._arrange(x, kernels, ctx.groups, ctx.size)
-        gradient = gradient.unflatten(1, (ctx.groups, -1))
+        gradient = gradient.unflatten(1, (ctx.groups, x.shape[1] // ctx.groups))
         to_x, to_weights = torch.zeros_like(parities), []
         for tap, parity, rows, columns in _Down._taps(ctx.size, height, width):
             to_x[:, :, :, parity, rows, columns].addcmul_(gradient, weights[:, :, :, tap])
@@ -173,7 +173,7 @@ class _Down(torch.autograd.Function):
         # Rows and columns of one parity lie side by side: every tap reads a plain shifted map.
         parities = F.pixel_unshuffle(F.pad(x, [size // 2 - 1] * 4), 2)
         weights = kernels.unflatten(1, (groups, 1, size * size))
-        return parities.unflatten(1, (groups, -1, 4)), weights
+        return parities.unflatten(1, (groups, x.shape[1] // groups, 4)), weights
 
     @staticmethod
     def _taps(size: int, height: int, width: int) -> Iterator[tuple[int, int, slice, slice]]:
@@ -203,7 +203,8 @@ class _Up(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
         x, kernels = ctx.saved_tensors
         padded, weights = _Up._arrange(x, kernels, ctx.groups, ctx.size)
-        gradient = F.pixel_unshuffle(gradient, 2).unflatten(1, (ctx.groups, -1, 4))
+        gradient = F.pixel_unshuffle(gradient, 2)
+        gradient = gradient.unflatten(1, (ctx.groups, x.shape[1] // ctx.groups, 4))
         to_padded, to_weights = torch.zeros_like(padded), []
         for tap, rows, columns in _Up._taps(ctx.size, *x.shape[2:]):
             for sub in range(4):
@@ -219,7 +220,7 @@ class _Up(torch.autograd.Function):
     @staticmethod
     def _arrange(x: Tensor, kernels: Tensor, groups: int, size: int) -> tuple[Tensor, Tensor]:
         # All work is done at the low resolution, on four sub-pixels at once.
-        padded = F.pad(x, [size // 2] * 4).unflatten(1, (groups, -1))
+        padded = F.pad(x, [size // 2] * 4).unflatten(1, (groups, x.shape[1] // groups))
         return padded, F.pixel_unshuffle(kernels, 2).unflatten(1, (groups, 1, size * size, 4))
 
     @staticmethod

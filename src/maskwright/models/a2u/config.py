@@ -67,5 +67,19 @@ class Config:
     widths: tuple[int, int, int, int] = (128, 64, 64, 32)
     context_width: int = 256
 
+    @property
+    def reach_px(self) -> int | None:
+        """How far from a pixel the network looks, or None if at the whole image.
+
+        Pooled kernels and the mean in the ASPP see everything. The compact network's layers end
+        at 440 pixels in theory; beyond 256 what they see changes alpha by less than 1/255.
+        """
+        return 256 if self.encoder == "mobilenetv2" else None
+
+    @property
+    def align_px(self) -> int:
+        """Pixels after which the network's inner grids repeat."""
+        return 64 if self.encoder == "mobilenetv2" else 16
+
 
 MINI = Config("mobilenetv2", MINI_KERNELS, widths=(64, 32, 12, 12), context_width=96)

@@ -1,0 +1,5 @@
+"""Inference: numpy in, structures out; one file per task, not per paper.
+
+May not: train, print, read settings of the environment. Start at `matte.py`; `tiles.py` cuts large
+photos so that the pieces equal the whole, `memory.py` keeps a budget, `device.py` picks hardware.
+"""

@@ -1,0 +1,51 @@
+"""Which device and number format to compute with."""
+
+import torch
+
+from maskwright.errors import UsageError
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def pick_device(name: str) -> torch.device:
+    """Return the device: "auto" prefers CUDA, then MPS, then the CPU.
+
+    Raises:
+        UsageError: If the device is unknown, or not usable here; nothing falls back silently.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    kind = name.partition(":")[0]
+    usable = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if kind not in usable:
+        raise UsageError(f"expected the device auto, cpu, cuda or mps, got {name!r}")
+    if not usable[kind]:
+        raise UsageError(
+            f"the device {name} cannot be used here: this torch ({torch.__version__}) finds none; "
+            "use --device cpu, or see `maskwright doctor`"
+        )
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"expected a device such as cuda:0, got {name!r}") from error
+
+
+def pick_dtype(name: str, device: torch.device) -> torch.dtype:
+    """Return the number format: "auto" is fp32 on a CPU and fp16 on CUDA.
+
+    Raises:
+        UsageError: If the format is unknown, or the device does not compute in it.
+    """
+    if name == "auto":
+        return torch.float16 if device.type == "cuda" else torch.float32
+    if name not in DTYPES:
+        raise UsageError(f"expected the dtype auto, {', '.join(DTYPES)}, got {name!r}")
+    if name == "fp16" and device.type == "cpu":
+        raise UsageError("fp16 is for GPUs; on a CPU use fp32 or bf16")
+    return DTYPES[name]

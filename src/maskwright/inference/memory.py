@@ -1,0 +1,37 @@
+"""Budgets of memory: how they are written, and how much of one is in use."""
+
+import re
+import resource
+import sys
+
+from maskwright.errors import UsageError
+
+UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def parse_bytes(text: str | int) -> int:
+    """Return the number of bytes that "4G", "512M" or a plain number means (powers of 1024).
+
+    Raises:
+        UsageError: If it is not such a text, or not positive.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", str(text).strip(), re.IGNORECASE)
+    count = int(float(match[1]) * UNITS[match[2].upper()]) if match else 0
+    if count <= 0:
+        raise UsageError(f"expected an amount of memory such as 4G or 512M, got {text!r}")
+    return count
+
+
+def resident_bytes() -> int:
+    """Return the resident memory of this process; its peak where the system tells no more."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+
+
+def in_gibibytes(count: int) -> str:
+    """Return a budget that is enough for so many bytes, as it would be asked for."""
+    return f"{-(-count * 10 // 2**30) / 10:.1f}G"
