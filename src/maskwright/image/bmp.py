@@ -1,7 +1,5 @@
 """BMP, read by Pillow."""
 
-from typing import BinaryIO
-
 from PIL import Image
 from PIL.BmpImagePlugin import BmpImageFile
 
@@ -9,9 +7,10 @@ from maskwright.image.exif import tidy_dpi
 from maskwright.image.modes import Decoded, from_pillow
 from maskwright.image.photo import Header
 from maskwright.image.quiet import quiet_pillow
+from maskwright.image.stream import Readable
 
 
-def read_header(stream: BinaryIO) -> Header:
+def read_header(stream: Readable) -> Header:
     """Return the header of a BMP.
 
     Raises:
@@ -21,7 +20,7 @@ def read_header(stream: BinaryIO) -> Header:
     return Header((image.height, image.width), "BMP", 8)
 
 
-def decode(stream: BinaryIO) -> Decoded:
+def decode(stream: Readable) -> Decoded:
     """Return the pixels of a BMP, and its metadata.
 
     Raises:
@@ -33,7 +32,7 @@ def decode(stream: BinaryIO) -> Decoded:
     return from_pillow(image, None)._replace(dpi=dpi)
 
 
-def _open(stream: BinaryIO) -> Image.Image:
+def _open(stream: Readable) -> Image.Image:
     stream.seek(0)
     with quiet_pillow():
         return BmpImageFile(stream)

@@ -7,7 +7,7 @@ A block here begins with its byte order, as a PNG stores it; JPEG puts `Exif\0\0
 import struct
 from io import BytesIO
 from math import isfinite
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple, SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from maskwright.image.ifd import (
     read_numbers,
     read_raw,
 )
+from maskwright.image.stream import Readable
 
 ORIENTATION = 0x0112
 DIRECTORIES = {0x8769, 0x8825}  # of the exposure, of the place
@@ -28,10 +29,12 @@ _INTEROP_DIRECTORY = 0xA005
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 _THUMBNAIL_START, _THUMBNAIL_LENGTH = 0x0201, 0x0202
 _PREFIX = b"Exif\0\0"
+_JPEG_START = b"\xff\xd8"
 _CM_PER_INCH = 2.54
 _DPI_STEP = 0.013  # a PNG counts in whole dots per metre, half of which is 0.0127 dpi
 # What a TIFF file says about the photo, as opposed to how its pixels are stored.
 DESCRIPTIVE = {0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298, *range(0x9C9B, 0x9CA0)}
+DESCRIPTIVE |= {_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT}
 
 
 def turn_upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
@@ -67,7 +70,9 @@ def read_dpi(exif: bytes | None) -> tuple[float, float] | None:
     return tidy_dpi((x[0], y[0]), per_cm=unit[0] == 3) if x and y and unit[0] in {2, 3} else None
 
 
-def tidy_dpi(density: tuple[float, float], *, per_cm: bool) -> tuple[float, float] | None:
+def tidy_dpi(
+    density: tuple[SupportsFloat, SupportsFloat], *, per_cm: bool
+) -> tuple[float, float] | None:
     """Return a density in pixels per inch, without the dust of unit changes; None if senseless."""
     x, y = (_tidy(float(value) * (_CM_PER_INCH if per_cm else 1)) for value in density)
     return (x, y) if 0 < x < 1e6 and 0 < y < 1e6 else None
@@ -108,15 +113,46 @@ def reset(exif: bytes | None) -> bytes | None:
     return bytes(block)
 
 
-def from_tiff(stream: BinaryIO, directory: Directory, layout: Layout) -> bytes | None:
+def describe(stream: Readable) -> bytes | None:
     """Return an EXIF block with what a TIFF file says about its photo, or None if nothing."""
     try:
-        return _rewrite(stream, directory, layout)
+        layout, first = read_layout(stream)
+        return _rewrite(stream, read_directory(stream, first, layout), layout)
     except (ValueError, struct.error):
         return None
 
 
-def _numbers(exif: bytes | None, tag: int) -> tuple[float, ...]:
+def with_dpi(exif: bytes | None, dpi: tuple[float, float] | None) -> bytes | None:
+    """Return the block with these pixels per inch, a new one if there is none.
+
+    A new main directory is put at the end; nothing else moves.
+    """
+    if dpi is None or read_dpi(exif) == dpi:
+        return exif
+    block = bytearray(exif or _empty("<"))
+    stream = BytesIO(block)
+    try:
+        layout, first = read_layout(stream)
+        entries = read_directory(stream, first, layout).entries if exif else {}
+        rows = {row.tag: row for row in _rows(stream, entries)}
+    except ValueError:
+        return exif
+    order = layout.order
+    for tag, value in zip((_X_RESOLUTION, _Y_RESOLUTION), dpi, strict=True):
+        rows[tag] = _Row(tag, 5, 1, struct.pack(order + "II", round(value * 1000), 1000))
+    rows[_RESOLUTION_UNIT] = _Row(_RESOLUTION_UNIT, 3, 1, struct.pack(order + "H", 2))
+    block += bytes(len(block) % 2)
+    struct.pack_into(order + "I", block, 4, len(block))
+    _append(block, list(rows.values()), order)
+    return bytes(block)
+
+
+def _empty(order: str) -> bytes:
+    """Return the beginning of a block, its main directory to follow at once."""
+    return (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8)
+
+
+def _numbers(exif: bytes | None, tag: int) -> tuple[float | int, ...]:
     stream = BytesIO(strip_prefix(exif) or b"")
     try:
         layout, first = read_layout(stream)
@@ -131,11 +167,12 @@ def _blank_thumbnail(block: bytearray, directory: Directory, layout: Layout) -> 
     if _THUMBNAIL_START in entries and _THUMBNAIL_LENGTH in entries:
         start = int(read_numbers(stream, entries[_THUMBNAIL_START], layout)[0])
         length = int(read_numbers(stream, entries[_THUMBNAIL_LENGTH], layout)[0])
-        length = max(0, min(length, len(block) - start))
-        block[start : start + length] = bytes(length)
+        length = min(length, len(block) - start)
+        if block[start : start + 2] == _JPEG_START and length > 0:  # else the tags are damaged
+            block[start : start + length] = bytes(length)
 
 
-def _rewrite(stream: BinaryIO, directory: Directory, layout: Layout) -> bytes | None:
+def _rewrite(stream: Readable, directory: Directory, layout: Layout) -> bytes | None:
     main = {tag: entry for tag, entry in directory.entries.items() if tag in DESCRIPTIVE}
     children = {}
     for tag in DIRECTORIES:
@@ -145,7 +182,7 @@ def _rewrite(stream: BinaryIO, directory: Directory, layout: Layout) -> bytes | 
     if not main and not children:
         return None
     order = layout.order
-    block = bytearray((b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8))
+    block = bytearray(_empty(order))
     pointers = [_Row(tag, 4, 1, bytes(4)) for tag in children]
     places = _append(block, _rows(stream, main) + pointers, order)
     for tag, entries in children.items():
@@ -161,7 +198,7 @@ class _Row(NamedTuple):
     raw: bytes
 
 
-def _rows(stream: BinaryIO, entries: dict[int, Entry]) -> list[_Row]:
+def _rows(stream: Readable, entries: dict[int, Entry]) -> list[_Row]:
     return [
         _Row(tag, entry.type, entry.count, read_raw(stream, entry))
         for tag, entry in entries.items()

@@ -1,6 +1,6 @@
 """HEIC, the photos of telephones, read by the extra `heif`; 10 and 12 bit become 16."""
 
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -9,9 +9,10 @@ from maskwright.image.exif import read_dpi, strip_prefix
 from maskwright.image.modes import Decoded, from_array
 from maskwright.image.photo import Header
 from maskwright.image.quiet import quiet_pillow
+from maskwright.image.stream import Readable
 
 
-def read_header(stream: BinaryIO) -> Header:
+def read_header(stream: Readable) -> Header:
     """Return the header of a HEIC.
 
     Raises:
@@ -23,7 +24,7 @@ def read_header(stream: BinaryIO) -> Header:
     return Header((height, width), "HEIF", 16 if ";16" in image.mode else 8)
 
 
-def decode(stream: BinaryIO) -> Decoded:
+def decode(stream: Readable) -> Decoded:
     """Return the pixels of a HEIC's main picture, and its metadata.
 
     Raises:
@@ -33,15 +34,15 @@ def decode(stream: BinaryIO) -> Decoded:
     image = _open(stream)
     pixels = np.asarray(image)
     block = strip_prefix(image.info.get("exif"))
+    # The orientation in EXIF does not count: a HEIC says elsewhere how to turn it, and libheif has.
     return from_array(pixels if pixels.ndim == 3 else pixels[..., None])._replace(
         icc_profile=image.info.get("icc_profile"),
         exif=block,
         dpi=read_dpi(block),
-        is_upright=True,  # a HEIC says how to turn it outside of EXIF, and libheif obeys
     )
 
 
-def _open(stream: BinaryIO) -> Any:
+def _open(stream: Readable) -> Any:
     try:
         import pillow_heif
     except ImportError as error:

@@ -6,7 +6,9 @@ Values are kept as raw bytes in the byte order of the file, so that they survive
 
 import struct
 from dataclasses import dataclass
-from typing import BinaryIO, Literal, NamedTuple
+from typing import Literal, NamedTuple
+
+from maskwright.image.stream import Readable
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _SIZES |= {16: 8, 17: 8, 18: 8}
@@ -51,7 +53,7 @@ class Directory(NamedTuple):
     end: int
 
 
-def read_layout(stream: BinaryIO) -> tuple[Layout, int]:
+def read_layout(stream: Readable) -> tuple[Layout, int]:
     """Return the layout of a TIFF file or EXIF block, and the offset of its first directory.
 
     Raises:
@@ -67,7 +69,7 @@ def read_layout(stream: BinaryIO) -> tuple[Layout, int]:
     raise ValueError("no TIFF byte order at its beginning")
 
 
-def read_directory(stream: BinaryIO, offset: int, layout: Layout) -> Directory:
+def read_directory(stream: Readable, offset: int, layout: Layout) -> Directory:
     """Return the directory at `offset`; entries of unknown types are left out.
 
     Raises:
@@ -100,7 +102,7 @@ def read_directory(stream: BinaryIO, offset: int, layout: Layout) -> Directory:
     return Directory(entries, next_offset, start + len(table))
 
 
-def read_raw(stream: BinaryIO, entry: Entry) -> bytes:
+def read_raw(stream: Readable, entry: Entry) -> bytes:
     """Return the value of a tag as it is stored.
 
     Raises:
@@ -113,7 +115,7 @@ def read_raw(stream: BinaryIO, entry: Entry) -> bytes:
     return stream.read(entry.length)
 
 
-def read_numbers(stream: BinaryIO, entry: Entry, layout: Layout) -> tuple[float, ...]:
+def read_numbers(stream: Readable, entry: Entry, layout: Layout) -> tuple[float | int, ...]:
     """Return the values of a numeric tag; a ratio with denominator 0 is 0.
 
     Raises:

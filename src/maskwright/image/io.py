@@ -5,20 +5,23 @@ beside it, its metadata ready to be written again.
 """
 
 import os
+from io import BytesIO
 from types import ModuleType
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, UInt
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from maskwright.errors import ImageError, MissingExtraError, ShapeError, TrimapError
 from maskwright.image import bmp, exif, heif, jpeg, png, tiff_read, webp
-from maskwright.image.modes import Decoded, from_array, from_pillow
+from maskwright.image.modes import GREY_16, Decoded, from_array, from_pillow
 from maskwright.image.photo import DEFAULT_MAX_PIXELS, Header, Photo, check_pixel_count, check_type
 from maskwright.image.quiet import quiet_pillow
 from maskwright.image.source import open_source, reading, recognise
+from maskwright.image.stream import Readable
 from maskwright.image.write import write_image
 
 __all__ = [
@@ -54,9 +57,8 @@ def read_header(source: PhotoSource) -> Header:
             return _header(stream, name)[0]
     if isinstance(source, Image.Image):
         with quiet_pillow():
-            orientation = source.getexif().get(exif.ORIENTATION, 1)
-        size = exif.upright_size((source.height, source.width), orientation)
-        return Header(size, "Pillow", 16 if source.mode.startswith("I;16") else 8)
+            size = exif.upright_size((source.height, source.width), _orientation(source))
+        return Header(size, "Pillow", 16 if source.mode in GREY_16 else 8)
     photo = read_photo(source)
     return Header(photo.size, "array", photo.bit_depth)
 
@@ -95,79 +97,79 @@ def read_grey(
 ) -> UInt[np.ndarray, "h w"]:
     """Return a picture of one channel, such as an alpha or a trimap, as uint8 or uint16.
 
-    A colour picture whose three channels are equal counts as grey; an alpha is ignored.
+    A colour picture whose three channels are equal counts as grey.
 
     Raises:
-        ImageError: If the channels differ, it is floating point, or it cannot be read.
+        ImageError: If its channels differ, it is floating point or partly transparent, or it
+            cannot be read.
     """
     photo = read_photo(source, max_pixels=max_pixels)
-    pixels = photo.pixels
-    if pixels.dtype.kind == "f":
+    if photo.pixels.dtype.kind == "f":
         raise ImageError(f"{photo.source}: expected grey of 8 or 16 bit, got floating point")
-    if (pixels[..., 0] != pixels[..., 1]).any() or (pixels[..., 0] != pixels[..., 2]).any():
+    return _grey(photo)
+
+
+def read_mask(
+    source: PhotoSource, size: tuple[int, int], *, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> Bool[np.ndarray, "h w"]:
+    """Return a mask: True on the object, where a picture is at least half as bright as white.
+
+    Args:
+        source: As for `read_photo`, in grey; or an array (h, w) of bool, or of 0 and 1.
+        size: The (height, width) it must have, that of the upright photo.
+        max_pixels: A file with more is refused before it is decoded.
+
+    Raises:
+        TrimapError: If it has another size, or is darker than half everywhere but not black.
+        ImageError: If it is coloured or partly transparent, or cannot be read.
+    """
+    if isinstance(source, np.ndarray) and source.dtype == np.bool_:
+        source = source.astype(np.uint8)
+    photo = read_photo(source, max_pixels=max_pixels)
+    if photo.size != tuple(size):
+        raise TrimapError(
+            f"{photo.source}: a mask must be as large as its photo, {size[1]} x {size[0]},"
+            f" got {photo.size[1]} x {photo.size[0]}"
+        )
+    grey = _grey(photo)
+    if grey.dtype.kind == "f":
+        return grey >= 0.5
+    full, highest = int(np.iinfo(grey.dtype).max), int(grey.max())
+    if highest in {0, 1}:
+        return grey == 1
+    if 2 * highest < full:
+        raise TrimapError(
+            f"{photo.source}: a mask is white on the object, got nothing brighter than {highest}"
+            f" of {full}; if these are labels, choose one and write it as white"
+        )
+    return grey >= full / 2
+
+
+def _grey(photo: Photo) -> NDArray[Any]:
+    pixels, alpha = photo.pixels, photo.alpha
+    if alpha is not None and alpha.min() != alpha.max():
+        raise ImageError(
+            f"{photo.source}: expected a grey picture, got a partly transparent one;"
+            " save it without transparency"
+        )
+    if (pixels[..., :2] != pixels[..., 1:]).any():
         raise ImageError(
             f"{photo.source}: expected a grey picture, got a coloured one; save it as grey"
         )
     return np.ascontiguousarray(pixels[..., 0])
 
 
-def read_mask(
-    source: PhotoSource | NDArray[np.bool_],
-    size: tuple[int, int],
-    *,
-    max_pixels: int = DEFAULT_MAX_PIXELS,
-) -> Bool[np.ndarray, "h w"]:
-    """Return a mask, True on the object: a bool array, or a picture of black and white.
-
-    Any value but the full scale and 0 is refused, for a soft edge is not a mask.
-
-    Args:
-        source: As for `read_photo`, or bool (h, w), or uint8 (h, w) of 0 and 1.
-        size: The (height, width) it must have, that of the upright photo.
-        max_pixels: A file with more is refused before it is decoded.
-
-    Raises:
-        TrimapError: If it has another size or other values.
-        ImageError: If it cannot be read.
-    """
-    if isinstance(source, np.ndarray) and source.dtype == np.bool_:
-        mask: NDArray[Any] = source
-        if mask.ndim != 2:
-            raise ShapeError(f"a mask must be (h, w), got an array of shape {mask.shape}")
-        name = "the mask"
-    else:
-        photo = read_photo(source, max_pixels=max_pixels)
-        name = photo.source
-        mask = read_grey(photo)
-        mask = _binary(mask, name)
-    if mask.shape != size:
-        raise TrimapError(
-            f"{name}: a mask must be as large as its photo, {size[1]} x {size[0]},"
-            f" got {mask.shape[1]} x {mask.shape[0]}"
-        )
-    return mask.astype(bool, copy=False)
-
-
-def _binary(grey: NDArray[Any], name: str) -> NDArray[np.bool_]:
-    full = np.iinfo(grey.dtype).max
-    highest = grey.max()
-    top = 1 if highest == 1 else full
-    if ((grey != 0) & (grey != top)).any():
-        raise TrimapError(
-            f"{name}: a mask holds only 0 (background) and {full} (object), got other values;"
-            " give soft edges as a trimap, or cut them at half"
-        )
-    return grey == top
-
-
-def _header(stream: BinaryIO, name: str) -> tuple[Header, ModuleType]:
+def _header(stream: Readable, name: str) -> tuple[Header, ModuleType]:
     format = recognise(stream, name)
     reader = _READERS[format]
     with reading(name):
         try:
-            return reader.read_header(stream), reader
+            header: Header = reader.read_header(stream)
         except MissingExtraError as error:
             raise MissingExtraError(f"{name}: {error}") from error
+        if min(header.size) < 1:
+            raise ValueError("its header announces no pixels")
+    return header, reader
 
 
 def _from_array(array: NDArray[Any]) -> Photo:
@@ -187,31 +189,40 @@ def _from_pillow(image: Image.Image, max_pixels: int) -> Photo:
     check_pixel_count(name, (image.height, image.width), max_pixels)
     with reading(name), quiet_pillow():
         image.load()
-        block = image.info.get("exif")
-        profile = image.info.get("icc_profile")
-        tags = image.getexif()
-        if not block and len(tags):
-            block = tags.tobytes()
+        profile, dpi = image.info.get("icc_profile"), image.info.get("dpi")
         decoded = from_pillow(image, profile)._replace(
-            icc_profile=profile, exif=exif.strip_prefix(block)
+            icc_profile=profile,
+            exif=exif.strip_prefix(image.info.get("exif")) or _exif_of_tags(image),
+            orientation=_orientation(image),
+            dpi=exif.tidy_dpi(dpi, per_cm=False) if dpi else None,
         )
-        dpi = image.info.get("dpi")
-        return _finish(
-            decoded._replace(dpi=exif.tidy_dpi(dpi, per_cm=False) if dpi else None), name
-        )
+    return _finish(decoded, name)
+
+
+def _exif_of_tags(image: Image.Image) -> bytes | None:
+    """Return what Pillow knows of a photo's EXIF where it came without a block, as in a TIFF."""
+    tags = image.getexif()
+    return exif.describe(BytesIO(tags.tobytes().removeprefix(b"Exif\0\0"))) if len(tags) else None
+
+
+def _orientation(image: Image.Image) -> int:
+    if isinstance(image, TiffImageFile):  # Pillow turns it upright itself
+        return 1
+    if block := image.info.get("exif"):
+        return exif.read_orientation(block)
+    return int(image.getexif().get(exif.ORIENTATION, 1))
 
 
 def _finish(decoded: Decoded, name: str) -> Photo:
-    """Return the photo, turned upright once, with metadata that fits its pixels."""
-    orientation = 1 if decoded.is_upright else exif.read_orientation(decoded.exif)
-    alpha = decoded.alpha
-    profile = decoded.icc_profile
+    """Return the photo, turned upright, with the metadata that fits its pixels now."""
+    turn, alpha, profile = decoded.orientation, decoded.alpha, decoded.icc_profile
+    is_rgb = profile is not None and profile[16:20] == b"RGB " and profile[36:40] == b"acsp"
     return Photo(
-        pixels=exif.turn_upright(decoded.pixels, orientation),
-        alpha=None if alpha is None else exif.turn_upright(alpha, orientation),
-        icc_profile=profile if profile and profile[16:20] == b"RGB " else None,
-        exif=exif.reset(decoded.exif) if decoded.exif else None,
-        dpi=_turned(decoded.dpi, orientation),
+        pixels=exif.turn_upright(decoded.pixels, turn),
+        alpha=None if alpha is None else exif.turn_upright(alpha, turn),
+        icc_profile=profile if is_rgb else None,
+        exif=exif.reset(decoded.exif),
+        dpi=_turned(decoded.dpi, turn),
         source=name,
     )
 

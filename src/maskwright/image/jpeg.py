@@ -1,6 +1,6 @@
 """JPEG, read and written by Pillow: grey, colour, and the CMYK of printers."""
 
-from typing import Any, BinaryIO
+from typing import Any
 
 from numpy.typing import NDArray
 from PIL import Image
@@ -11,13 +11,14 @@ from maskwright.image import exif
 from maskwright.image.modes import Decoded, from_pillow
 from maskwright.image.photo import Header
 from maskwright.image.quiet import quiet_pillow
+from maskwright.image.stream import Readable, Writable
 
 _QUALITY = 95
 _MAX_SIDE = 65_535
 _MAX_SEGMENT = 65_533  # bytes of EXIF that one segment can hold
 
 
-def read_header(stream: BinaryIO) -> Header:
+def read_header(stream: Readable) -> Header:
     """Return the header of a JPEG.
 
     Raises:
@@ -28,7 +29,7 @@ def read_header(stream: BinaryIO) -> Header:
     return Header(exif.upright_size((image.height, image.width), orientation), "JPEG", 8)
 
 
-def decode(stream: BinaryIO) -> Decoded:
+def decode(stream: Readable) -> Decoded:
     """Return the pixels of a JPEG as stored, and its metadata.
 
     Raises:
@@ -37,15 +38,17 @@ def decode(stream: BinaryIO) -> Decoded:
     image = _open(stream)
     image.load()
     profile = image.info.get("icc_profile")
+    block = exif.strip_prefix(image.info.get("exif"))
     return from_pillow(image, profile)._replace(
         icc_profile=profile,
-        exif=exif.strip_prefix(image.info.get("exif")),
+        exif=block,
+        orientation=exif.read_orientation(block),
         dpi=_dpi(image),
     )
 
 
 def encode(
-    stream: BinaryIO,
+    stream: Writable,
     pixels: NDArray[Any],
     *,
     icc_profile: bytes | None = None,
@@ -80,7 +83,7 @@ def encode(
     )
 
 
-def _open(stream: BinaryIO) -> Image.Image:
+def _open(stream: Readable) -> Image.Image:
     stream.seek(0)
     with quiet_pillow():
         # The class itself and not Image.open: nothing but a JPEG is tried, and of a file with

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 _ALPHA_MODES = {"LA", "PA", "RGBA", "La", "RGBa"}
-_GREY_16 = {"I;16", "I;16L", "I;16B", "I;16N"}
+GREY_16 = {"I;16", "I;16L", "I;16B", "I;16N"}
 
 
 class Decoded(NamedTuple):
@@ -20,7 +20,7 @@ class Decoded(NamedTuple):
         icc_profile: As embedded.
         exif: A block from its byte order on, or None.
         dpi: Pixels per inch as stored (horizontal, vertical), or None.
-        is_upright: True where the decoder has obeyed the orientation already.
+        orientation: EXIF's code of how `pixels` are to be turned; 1 is upright.
     """
 
     pixels: NDArray[Any]
@@ -28,7 +28,7 @@ class Decoded(NamedTuple):
     icc_profile: bytes | None = None
     exif: bytes | None = None
     dpi: tuple[float, float] | None = None
-    is_upright: bool = False
+    orientation: int = 1
 
 
 def from_array(pixels: NDArray[Any]) -> Decoded:
@@ -48,7 +48,7 @@ def from_pillow(image: Image.Image, icc_profile: bytes | None) -> Decoded:
         ValueError: If the mode has no meaning as a photo.
     """
     mode = image.mode
-    if mode in _GREY_16:
+    if mode in GREY_16:
         return from_array(np.asarray(image).astype(np.uint16)[..., None])
     if mode == "F":
         return from_array(np.asarray(image, dtype=np.float32)[..., None])

@@ -102,15 +102,12 @@ def check_type(pixels: NDArray[Any], name: str) -> None:
 
 
 def check_pixel_count(name: str, size: tuple[int, int], max_pixels: int) -> None:
-    """Refuse a photo without pixels or with too many, before it is decoded.
+    """Refuse a photo with too many pixels, before it is decoded.
 
     Raises:
-        ImageError: If a side has no length.
         ImageTooLargeError: If there are more than `max_pixels` pixels.
     """
     height, width = size
-    if height < 1 or width < 1:
-        raise ImageError(f"{name}: a photo needs at least one pixel, got {width} x {height}")
     if height * width > max_pixels:
         raise ImageTooLargeError(
             f"{name}: at most {max_pixels} pixels are allowed, got {width} x {height} ="

@@ -5,15 +5,15 @@ import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedWriter
 from pathlib import Path
-from typing import BinaryIO
 
 from maskwright.errors import MaskwrightError, OutputError
 from maskwright.image.source import display_name
 
 
 @contextmanager
-def atomic_write(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[BinaryIO]:
+def atomic_write(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[BufferedWriter]:
     """Yield a binary file that takes the name `path` once the block has ended without an error.
 
     It is written beside its final place under a name that begins with `.maskwright-`, reaches the
@@ -68,7 +68,7 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> None:
         raise OutputError(f"{name}: expected the name of a file, got {kind}; choose another name")
 
 
-def _create(path: Path) -> BinaryIO:
+def _create(path: Path) -> BufferedWriter:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     return os.fdopen(os.open(path, flags, 0o666), "wb")  # the umask takes its share
 

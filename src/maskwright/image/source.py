@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
 from maskwright.errors import ImageError, MaskwrightError
+from maskwright.image.stream import Readable
 
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _FORMATS = {
@@ -59,7 +59,7 @@ def reading(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def open_source(source: str | os.PathLike[str] | bytes) -> Iterator[tuple[BinaryIO, str]]:
+def open_source(source: str | os.PathLike[str] | bytes) -> Iterator[tuple[Readable, str]]:
     """Yield a seekable binary stream and the name of the photo for messages.
 
     Raises:
@@ -73,7 +73,7 @@ def open_source(source: str | os.PathLike[str] | bytes) -> Iterator[tuple[Binary
         yield stream, name
 
 
-def _open_regular_file(path: Path, name: str) -> BinaryIO:
+def _open_regular_file(path: Path, name: str) -> Readable:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -88,7 +88,7 @@ def _open_regular_file(path: Path, name: str) -> BinaryIO:
         raise ImageError(f"{name}: expected a readable photo, got an error: {reason}") from error
 
 
-def recognise(stream: BinaryIO, name: str) -> str:
+def recognise(stream: Readable, name: str) -> str:
     """Return the format of a photo by its first bytes; its suffix does not count.
 
     Raises:

@@ -1,4 +1,4 @@
-"""TIFF, read: deep pixels by ourselves, the many 8-bit kinds by Pillow.
+"""TIFF, read: grey and RGB by ourselves at any depth, the many other kinds by Pillow.
 
 Source of the format: Adobe, "TIFF, Revision 6.0" (1992), with its Technical Note 3 (2005) on the
 predictor for floating point. Pillow cuts 16-bit colour down to 8 and OpenCV mixes up separate
@@ -9,7 +9,8 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO, NamedTuple
+from itertools import product
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -23,13 +24,17 @@ from maskwright.image.ifd import read_raw as read_value
 from maskwright.image.modes import Decoded, from_array, from_pillow
 from maskwright.image.photo import Header
 from maskwright.image.quiet import quiet_opencv, quiet_pillow
+from maskwright.image.stream import Readable
 
-_NONE, _LZW, _DEFLATE, _OLD_DEFLATE = 1, 5, 8, 32946
+_NONE, _LZW, _DEFLATE, _OLD_DEFLATE, _PACKBITS = 1, 5, 8, 32946, 32773
+_PLAIN_COMPRESSIONS = {_NONE, _LZW, _DEFLATE, _OLD_DEFLATE, _PACKBITS}
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _CMYK = 0, 1, 2, 5
+_PLAIN_COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3}
 _HORIZONTAL, _FLOATING_POINT = 2, 3
 _ASSOCIATED, _UNSPECIFIED = 1, 0
 _ICC_PROFILE = 34675
 _MAX_SEGMENT_PIXELS = 1 << 24
+_MAX_CHANNELS = 8
 
 
 @dataclass(frozen=True)
@@ -56,9 +61,11 @@ class Page:
         return len(self.bits)
 
     @property
-    def is_deep(self) -> bool:
-        """True where Pillow would lose precision."""
-        return max(self.bits) > 8 and self.photometric != _CMYK
+    def is_plain(self) -> bool:
+        """True for grey and RGB that are not left to Pillow, which knows no deep ones."""
+        if self.photometric not in _PLAIN_COLOURS or max(self.bits) < 8:
+            return False
+        return max(self.bits) > 8 or self.compression in _PLAIN_COMPRESSIONS
 
 
 class _Segment(NamedTuple):
@@ -72,7 +79,7 @@ class _Segment(NamedTuple):
     length: int
 
 
-def read_header(stream: BinaryIO) -> Header:
+def read_header(stream: Readable) -> Header:
     """Return the header of a TIFF's first page.
 
     Raises:
@@ -82,7 +89,7 @@ def read_header(stream: BinaryIO) -> Header:
     return Header(exif.upright_size(page.size, page.orientation), "TIFF", max(page.bits))
 
 
-def decode(stream: BinaryIO) -> Decoded:
+def decode(stream: Readable) -> Decoded:
     """Return the pixels of a TIFF's first page, and its metadata.
 
     Raises:
@@ -95,20 +102,21 @@ def decode(stream: BinaryIO) -> Decoded:
         raise ValueError("the file ends within its pixels")
     profile = page.directory.entries.get(_ICC_PROFILE)
     icc_profile = read_value(stream, profile) if profile else None
-    if page.is_deep:
-        pixels = exif.turn_upright(_decode_deep(stream, page, segments), page.orientation)
+    if page.is_plain:
+        pixels = exif.turn_upright(_decode_plain(stream, page, segments), page.orientation)
         decoded = from_array(pixels)
-    else:
+    elif max(page.bits) <= 8 or page.photometric == _CMYK:
         decoded = _decode_with_pillow(stream, icc_profile)
+    else:
+        raise ValueError(f"{max(page.bits)} bit in colour space {page.photometric}")
     return decoded._replace(
         icc_profile=icc_profile,
-        exif=exif.from_tiff(stream, page.directory, page.layout),
+        exif=exif.describe(stream),
         dpi=_dpi(stream, page),
-        is_upright=True,
     )
 
 
-def read_page(stream: BinaryIO) -> Page:
+def read_page(stream: Readable) -> Page:
     """Return how the first page is stored.
 
     Raises:
@@ -128,7 +136,7 @@ def read_page(stream: BinaryIO) -> Page:
     channels = numbers(277, (1,))[0]
     bits = numbers(258, (1,))
     bits = bits * channels if len(bits) == 1 else bits
-    if not 1 <= channels <= 64 or len(bits) != channels:
+    if not 1 <= channels <= _MAX_CHANNELS or len(bits) != channels:
         raise ValueError(f"{channels} channels with {len(bits)} depths")
     is_tiled = 322 in directory.entries
     rows = min(numbers(278, (height,))[0], height)
@@ -152,7 +160,7 @@ def read_page(stream: BinaryIO) -> Page:
     )
 
 
-def _segments(stream: BinaryIO, page: Page) -> Iterator[_Segment]:
+def _segments(stream: Readable, page: Page) -> Iterator[_Segment]:
     """Yield the strips or tiles, plane by plane, row by row."""
     entries = page.directory.entries
     start_tag, length_tag = (324, 325) if page.is_tiled else (273, 279)
@@ -164,25 +172,20 @@ def _segments(stream: BinaryIO, page: Page) -> Iterator[_Segment]:
     if rows < 1 or columns < 1 or rows * columns > max(_MAX_SEGMENT_PIXELS, 4 * height * width):
         raise ValueError(f"strips or tiles of {columns} x {rows} pixels")
     planes = [slice(i, i + 1) for i in range(page.channels)]
-    corners = [
-        (top, left, plane)
-        for plane in (planes if page.is_planar else [slice(0, page.channels)])
-        for top in range(0, height, rows)
-        for left in range(0, width, columns)
-    ]
-    if not len(corners) == len(starts) == len(lengths):
-        raise ValueError(f"{len(starts)} strips or tiles instead of {len(corners)}")
-    for (top, left, plane), start, length in zip(corners, starts, lengths, strict=True):
+    planes = planes if page.is_planar else [slice(0, page.channels)]
+    expected = len(planes) * -(-height // rows) * -(-width // columns)
+    if not expected == len(starts) == len(lengths):
+        raise ValueError(f"{len(starts)} strips or tiles instead of {expected}")
+    corners = product(planes, range(0, height, rows), range(0, width, columns))
+    for (plane, top, left), start, length in zip(corners, starts, lengths, strict=True):
         stored_rows = rows if page.is_tiled else min(rows, height - top)
         yield _Segment(top, left, stored_rows, plane, int(start), int(length))
 
 
-def _decode_deep(stream: BinaryIO, page: Page, segments: list[_Segment]) -> NDArray[Any]:
-    """Return (h, w, 1 to 4) uint16 or float32, alpha straight and last."""
+def _decode_plain(stream: Readable, page: Page, segments: list[_Segment]) -> NDArray[Any]:
+    """Return (h, w, 1 to 4) uint8, uint16 or float32, alpha straight and last."""
     stored = _stored_type(page)
-    if page.photometric not in {_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB}:
-        raise ValueError(f"{max(page.bits)} bit in the colour space {page.photometric}")
-    colours = 3 if page.photometric == _RGB else 1
+    colours = _PLAIN_COLOURS[page.photometric]
     if page.channels < colours:
         raise ValueError(f"{page.channels} channels for {colours} colours")
     pixels = np.empty((*page.size, page.channels), stored.newbyteorder("="))
@@ -194,12 +197,12 @@ def _decode_deep(stream: BinaryIO, page: Page, segments: list[_Segment]) -> NDAr
     if pixels.dtype.kind == "f":
         pixels = pixels.astype(np.float32, copy=False)
     if page.photometric == _WHITE_IS_ZERO:
-        pixels[..., :1] = (1 if pixels.dtype.kind == "f" else 65535) - pixels[..., :1]
+        pixels[..., :1] = _full_scale(pixels.dtype) - pixels[..., :1]
     return _with_straight_alpha(pixels, colours, page.extra)
 
 
 def _stored_type(page: Page) -> np.dtype[np.generic]:
-    kinds = {(16, 1): "u2", (16, 3): "f2", (32, 3): "f4", (64, 3): "f8"}
+    kinds = {(8, 1): "u1", (16, 1): "u2", (16, 3): "f2", (32, 3): "f4", (64, 3): "f8"}
     kind = kinds.get((page.bits[0], page.sample_format))
     if kind is None or len(set(page.bits)) > 1:
         raise ValueError(
@@ -209,7 +212,7 @@ def _stored_type(page: Page) -> np.dtype[np.generic]:
     return np.dtype(page.layout.order + kind)
 
 
-def _decode_segment(stream: BinaryIO, page: Page, segment: _Segment) -> NDArray[Any]:
+def _decode_segment(stream: Readable, page: Page, segment: _Segment) -> NDArray[Any]:
     """Return the samples of one strip or tile, (rows, columns, channels)."""
     stored = _stored_type(page)
     channels = segment.channels.stop - segment.channels.start
@@ -246,10 +249,11 @@ def _unpack(
 def _unpack_with_libtiff(packed: bytes, compression: int, *, shape: tuple[int, int]) -> bytes:
     """Return the bytes of one segment, wrapped as a small grey TIFF for OpenCV to read."""
     rows, row_bytes = shape
+    sample_bytes = 1 if row_bytes % 2 else 2
     tags = [
-        (256, row_bytes // 2),
+        (256, row_bytes // sample_bytes),
         (257, rows),
-        (258, 16),
+        (258, 8 * sample_bytes),
         (259, compression),
         (262, _BLACK_IS_ZERO),
         (273, 8 + 2 + 12 * 9 + 4),
@@ -261,9 +265,9 @@ def _unpack_with_libtiff(packed: bytes, compression: int, *, shape: tuple[int, i
     wrapped = b"II*\0" + struct.pack("<IH", 8, len(tags)) + table + bytes(4) + packed
     with quiet_opencv():
         pixels = cv2.imdecode(np.frombuffer(wrapped, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 2:
+    if pixels is None or pixels.dtype.itemsize != sample_bytes or pixels.ndim != 2:
         raise ValueError(f"its pixels, in compression {compression}, cannot be unpacked")
-    return pixels.astype("<u2", copy=False).tobytes()
+    return pixels.astype(f"<u{sample_bytes}", copy=False).tobytes()
 
 
 def _undo_floating_point(
@@ -274,6 +278,10 @@ def _undo_floating_point(
     plain = np.cumsum(data, axis=1, dtype=np.uint8).reshape(rows, stored.itemsize, -1)
     together = np.ascontiguousarray(plain.swapaxes(1, 2))
     return together.view(stored.newbyteorder(">")).reshape(rows, -1, channels)
+
+
+def _full_scale(dtype: np.dtype[np.generic]) -> int:
+    return {"u1": 255, "u2": 65535}.get(dtype.str[1:], 1)
 
 
 def _with_straight_alpha(
@@ -289,7 +297,7 @@ def _with_straight_alpha(
     if not extra or extra[0] != _ASSOCIATED:
         return pixels[..., : colours + 1]
     colour, alpha = pixels[..., :colours], pixels[..., colours : colours + 1]
-    full = 1.0 if pixels.dtype.kind == "f" else 65535.0
+    full = _full_scale(pixels.dtype)
     share = np.maximum(alpha.astype(np.float64), 1e-12) / full
     straight = np.clip(colour / share, 0, full)
     if pixels.dtype.kind != "f":
@@ -298,7 +306,7 @@ def _with_straight_alpha(
     return np.concatenate([straight, alpha], axis=2)
 
 
-def _decode_with_pillow(stream: BinaryIO, icc_profile: bytes | None) -> Decoded:
+def _decode_with_pillow(stream: Readable, icc_profile: bytes | None) -> Decoded:
     stream.seek(0)
     with quiet_pillow():
         image = TiffImageFile(stream)
@@ -306,7 +314,7 @@ def _decode_with_pillow(stream: BinaryIO, icc_profile: bytes | None) -> Decoded:
         return from_pillow(image, icc_profile)
 
 
-def _dpi(stream: BinaryIO, page: Page) -> tuple[float, float] | None:
+def _dpi(stream: Readable, page: Page) -> tuple[float, float] | None:
     entries = page.directory.entries
     if 282 not in entries or 283 not in entries:
         return None

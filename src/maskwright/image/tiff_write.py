@@ -9,7 +9,7 @@ points to them.
 import struct
 import zlib
 from io import BytesIO
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from maskwright.errors import OutputError
 from maskwright.image.exif import DESCRIPTIVE, DIRECTORIES
 from maskwright.image.ifd import Layout, read_directory, read_layout, read_raw
+from maskwright.image.stream import Writable
 
 _SHORT, _LONG, _RATIONAL, _UNDEFINED = 3, 4, 5, 7
 _DEFLATE = 8
-_COMPRESSION = 4
+_LEVELS = {1: 4, 2: 1, 4: 1}  # the low bytes of deep pixels are noise: more effort is wasted
 _STRIP_BYTES = 1 << 20
 _STRAIGHT_ALPHA = 2
 _MAX_BYTES = 2**32 - 1
@@ -28,7 +29,7 @@ _Value = tuple[int, int, bytes]  # type, count, value
 
 
 def encode(
-    stream: BinaryIO,
+    stream: Writable,
     pixels: NDArray[Any],
     *,
     icc_profile: bytes | None = None,
@@ -90,7 +91,7 @@ def _pack(rows: NDArray[Any], order: Literal["<", ">"]) -> bytes:
         first = np.zeros_like(rows[:, :1])
         rows = np.diff(rows, axis=1, prepend=first)
     data = np.ascontiguousarray(rows.astype(rows.dtype.newbyteorder(order), copy=False))
-    return zlib.compress(data.data, _COMPRESSION)
+    return zlib.compress(data.data, _LEVELS[data.dtype.itemsize])
 
 
 def _picture_tags(pixels: NDArray[Any], strip_rows: int, order: str) -> dict[int, _Value]:
@@ -136,7 +137,7 @@ def _longs(values: list[int], order: str) -> _Value:
     return _LONG, len(values), struct.pack(f"{order}{len(values)}I", *values)
 
 
-def _write_directory(stream: BinaryIO, table: dict[int, _Value], order: str, *, at: int) -> None:
+def _write_directory(stream: Writable, table: dict[int, _Value], order: str, *, at: int) -> None:
     """Write the directory at the even offset `at`, the longer values behind it."""
     values_at = at + 2 + 12 * len(table) + 4
     rows, values = b"", b""

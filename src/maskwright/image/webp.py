@@ -3,7 +3,7 @@
 Source of the format: RFC 9649, "WebP Image Format" (2024).
 """
 
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +12,17 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from maskwright.errors import OutputError
 from maskwright.image import exif
+from maskwright.image.exif import with_dpi
 from maskwright.image.modes import Decoded, from_pillow
 from maskwright.image.photo import Header
 from maskwright.image.quiet import quiet_pillow
+from maskwright.image.stream import Readable, Writable
 
 _QUALITY = 95
 _MAX_SIDE = 16_383
 
 
-def read_header(stream: BinaryIO) -> Header:
+def read_header(stream: Readable) -> Header:
     """Return the header of a WebP.
 
     Raises:
@@ -34,7 +36,7 @@ def read_header(stream: BinaryIO) -> Header:
     return Header(exif.upright_size(size, orientation), "WEBP", 8)
 
 
-def decode(stream: BinaryIO) -> Decoded:
+def decode(stream: Readable) -> Decoded:
     """Return the pixels of a WebP, the first one of an animation, and its metadata.
 
     Raises:
@@ -47,12 +49,15 @@ def decode(stream: BinaryIO) -> Decoded:
     profile = image.info.get("icc_profile")
     block = exif.strip_prefix(image.info.get("exif"))
     return from_pillow(image, profile)._replace(
-        icc_profile=profile, exif=block, dpi=exif.read_dpi(block)
+        icc_profile=profile,
+        exif=block,
+        orientation=exif.read_orientation(block),
+        dpi=exif.read_dpi(block),
     )
 
 
 def encode(
-    stream: BinaryIO,
+    stream: Writable,
     pixels: NDArray[Any],
     *,
     icc_profile: bytes | None = None,
@@ -61,7 +66,7 @@ def encode(
 ) -> None:
     """Write (h, w, 1, 3 or 4) uint8 pixels as a WebP, without loss unless they are plain RGB.
 
-    A WebP has no field for `dpi`; it survives in `exif` if it is there.
+    A WebP has no field of its own for `dpi`, so it goes into the EXIF block.
 
     Raises:
         OutputError: If a side is too long.
@@ -82,11 +87,11 @@ def encode(
         exact=True,
         quality=75 if lossless else _QUALITY,  # when lossless: the effort spent
         icc_profile=icc_profile or b"",
-        exif=exif or b"",
+        exif=with_dpi(exif, dpi) or b"",
     )
 
 
-def _chunks(stream: BinaryIO) -> list[tuple[bytes, int, int]]:
+def _chunks(stream: Readable) -> list[tuple[bytes, int, int]]:
     """Return kind, start and length of each chunk; at most a few dozen matter."""
     chunks: list[tuple[bytes, int, int]] = []
     place = 12
@@ -100,7 +105,7 @@ def _chunks(stream: BinaryIO) -> list[tuple[bytes, int, int]]:
     return chunks
 
 
-def _canvas(stream: BinaryIO) -> tuple[int, int]:
+def _canvas(stream: Readable) -> tuple[int, int]:
     """Return (height, width) as the first chunk has it."""
     stream.seek(12)
     head = stream.read(8 + 10)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import PurePath
-from typing import Any, BinaryIO
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from maskwright.image.colour import from_float, to_float
 from maskwright.image.photo import Photo, check_type
 from maskwright.image.publish import atomic_write
 from maskwright.image.source import display_name
+from maskwright.image.stream import Writable
 from maskwright.structures.cutout import Cutout
 
 _ENCODERS: dict[str, Callable[..., None]] = {
@@ -34,8 +35,16 @@ _SUFFIXES = {
 _DEEPEST: dict[str, type[np.generic]] = {"PNG": np.uint16, "JPEG": np.uint8, "WEBP": np.uint8}
 
 
+@runtime_checkable
+class Sink(Protocol):
+    """A binary file, as far as the writer needs one."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take `data` in."""
+
+
 def write_image(
-    target: str | os.PathLike[str] | BinaryIO,
+    target: str | os.PathLike[str] | Sink,
     pixels: NDArray[Any],
     *,
     like: Photo | Cutout | None = None,
@@ -70,7 +79,7 @@ def write_image(
         return
     buffer = BytesIO()  # TIFF is not written from front to back, and a pipe cannot go back
     _encode(buffer, ready, kind, name=name, metadata=metadata)
-    target.write(buffer.getbuffer())
+    target.write(buffer.getvalue())
 
 
 def _format(name: str, format: str | None) -> str:
@@ -107,7 +116,7 @@ def _metadata(like: Photo | Cutout | None, *, is_colour: bool) -> dict[str, Any]
 
 
 def _encode(
-    stream: BinaryIO,
+    stream: Writable,
     pixels: NDArray[Any],
     kind: str,
     *,
