@@ -127,6 +127,8 @@ def _kernel_size(x: Tensor, kernels: Tensor, groups: int) -> int:
 def _call(
     function: type["_Down"] | type["_Up"], x: Tensor, kernels: Tensor, *, groups: int, size: int
 ) -> Tensor:
+    if not len(x):  # pixel_unshuffle loses the channels of an empty batch
+        return x.new_empty(0, x.shape[1], *kernels.shape[2:])
     if torch.is_grad_enabled() and (x.requires_grad or kernels.requires_grad):
         return function.apply(x, kernels, groups, size)  # type: ignore[no-untyped-call]
     return function.sample(x, kernels, groups, size)
