@@ -142,7 +142,7 @@ def test_a_bad_file_is_one_clear_line_and_nothing_else(folder, tmp_path, capsys,
     out, err = capsys.readouterr()
     assert out == ""
     assert err.count("\n") == 1 and err.endswith("\n")
-    assert name in err or trimap.name in err
+    assert name in err
     assert "a fault of ours" not in err and "Traceback" not in err
     assert 40 < len(err) - len(str(folder)) < 300
     assert list(tmp_path.iterdir()) == []
@@ -166,9 +166,7 @@ def test_all_at_once_are_forty_lines_and_a_count(all_at_once, folder):
     lines = all_at_once.stderr.splitlines()
     assert all_at_once.returncode == 2
     assert lines.pop() == "0 done, 40 failed"
-    assert [name for name, line in zip(FILES, lines, strict=True) if name not in line] == [
-        name for name in FILES if name.startswith("tiny.")
-    ]
+    assert all(name in line for name, line in zip(FILES, lines, strict=True))
     assert not (folder / "out").exists()
 
 

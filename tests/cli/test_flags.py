@@ -1,22 +1,8 @@
 import pytest
 
-from maskwright.cli.flags import band_width, memory_bytes, pixel_count
+from maskwright.cli.flags import band_width, pixel_count
 from maskwright.cli.train import parse_settings
 from maskwright.errors import UsageError
-
-
-@pytest.mark.parametrize(
-    "text,expected",
-    [("4G", 2**32), ("900m", 900 * 2**20), ("1.5GiB", 3 * 2**29), ("7kb", 7 * 2**10), ("11", 11)],
-)
-def test_memory_is_counted_in_powers_of_two(text, expected):
-    assert memory_bytes(text) == expected
-
-
-@pytest.mark.parametrize("text", ["", "G", "-4G", "0", "4 apples", "4GG", "nan"])
-def test_other_memory_is_refused(text):
-    with pytest.raises(UsageError, match=f"--max-memory must be like 900M or 4G, got '{text}'"):
-        memory_bytes(text)
 
 
 @pytest.mark.parametrize("text,expected", [("50M", 50_000_000), ("1.5k", 1500), ("7", 7)])

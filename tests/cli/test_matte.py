@@ -38,19 +38,19 @@ def cut(folder, weights):
 
 
 def pixels(name):
-    return cv2.cvtColor(cv2.imread(str(name), cv2.IMREAD_UNCHANGED), cv2.COLOR_BGRA2RGBA)
+    with Image.open(name) as image:
+        return np.asarray(image)
 
 
 def test_a_cutout_has_the_photos_pixels_where_it_is_opaque(cut, capsys):
     assert cut("cutout", "photo.png", "--trimap", "trimap.png", "-o", "out.png") == 0
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("out.png (") and err.count("\n") == 1
-    trimap, rgba = np.asarray(Image.open("trimap.png")), np.asarray(Image.open("out.png"))
+    trimap, rgba = pixels("trimap.png"), pixels("out.png")
     assert (rgba[trimap == 255, 3] == 255).all() and (rgba[trimap == 0, 3] == 0).all()
-    np.testing.assert_array_equal(
-        rgba[trimap == 255, :3], np.asarray(Image.open("photo.png"))[trimap == 255]
-    )
-    assert Image.open("out.png").info["dpi"] == pytest.approx((300, 300), abs=0.1)
+    np.testing.assert_array_equal(rgba[trimap == 255, :3], pixels("photo.png")[trimap == 255])
+    with Image.open("out.png") as image:
+        assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
 
 
 def test_quiet_says_nothing(cut, capsys):
@@ -60,7 +60,7 @@ def test_quiet_says_nothing(cut, capsys):
 
 def test_a_matte_is_grey_and_known_where_the_mask_is_far_from_its_edge(cut):
     assert cut("matte", "photo.png", "--mask", "mask.png", "--band", "5", "-o", "a.png") == 0
-    alpha = np.asarray(Image.open("a.png"))
+    alpha = pixels("a.png")
     assert alpha.shape == (HEIGHT, WIDTH) and alpha.dtype == np.uint8
     assert alpha[31, 47] == 255 and alpha[0, 0] == 0
 
@@ -88,16 +88,16 @@ def test_the_depth_is_the_photos_unless_told(cut, verb, photo, depth, dtype):
 def test_a_backdrop_fills_what_is_transparent(cut):
     arguments = ["photo.png", "--trimap", "trimap.png", "--background", "#ff8000"]
     assert cut("cutout", *arguments, "-o", "out.png") == 0
-    rgb = np.asarray(Image.open("out.png"))
+    rgb = pixels("out.png")
     assert rgb.shape == (HEIGHT, WIDTH, 3)
     assert rgb[0, 0].tolist() == [255, 128, 0]
-    np.testing.assert_array_equal(rgb[31, 47], np.asarray(Image.open("photo.png"))[31, 47])
+    np.testing.assert_array_equal(rgb[31, 47], pixels("photo.png")[31, 47])
 
 
 def test_a_photo_as_backdrop_covers_the_picture(cut):
     arguments = ["photo.png", "--trimap", "trimap.png", "--background", "other.png"]
     assert cut("cutout", *arguments, "-o", "out.jpg") == 0
-    assert Image.open("out.jpg").size == (WIDTH, HEIGHT)
+    assert pixels("out.jpg").shape == (HEIGHT, WIDTH, 3)
 
 
 def test_pipes(cut, monkeypatch, folder, capsysbinary):
@@ -128,10 +128,10 @@ def test_an_existing_output_is_a_failed_item_unless_it_may_be_replaced(cut, fold
     (folder / "out.png").write_text("precious")
     arguments = ["cutout", "photo.png", "--trimap", "trimap.png", "-o", "out.png"]
     assert cut(*arguments) == 2
-    assert capsys.readouterr().err.startswith("out.png: exists already")
+    assert capsys.readouterr().err.startswith("photo.png: out.png: exists already")
     assert (folder / "out.png").read_text() == "precious"
     assert cut(*arguments, "--overwrite") == 0
-    assert Image.open("out.png").mode == "RGBA"
+    assert pixels("out.png").shape == (HEIGHT, WIDTH, 4)
 
 
 @pytest.mark.parametrize(

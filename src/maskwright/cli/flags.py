@@ -13,21 +13,7 @@ import typer
 
 from maskwright.errors import UsageError
 
-_UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _COUNTS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
-
-
-def memory_bytes(text: str) -> int:
-    """Return the bytes in "4G" or "900M"; 1G is 2^30 bytes.
-
-    Raises:
-        UsageError: If it is not a positive number with such a unit.
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", text.strip().lower())
-    amount = float(match[1]) * _UNITS[match[2]] if match else 0
-    if amount < 1:
-        raise UsageError(f"--max-memory must be like 900M or 4G, got {text!r}")
-    return int(amount)
 
 
 def pixel_count(text: str) -> int:
@@ -72,6 +58,14 @@ def _checked(parse: Callable[[str], object]) -> Callable[[str | None], str | Non
         return value
 
     return check
+
+
+def _check_memory(value: str | None) -> str | None:
+    from maskwright.inference.memory import parse_bytes
+
+    if value is not None:
+        parse_bytes(value)
+    return value
 
 
 def set_verbosity(*, quiet: bool, verbose: int) -> None:
@@ -155,7 +149,7 @@ MaxMemory = Annotated[
     str | None,
     typer.Option(
         metavar="4G",
-        callback=_checked(memory_bytes),
+        callback=_check_memory,
         help="Memory the process may use; 1G is 2^30 bytes.",
     ),
 ]

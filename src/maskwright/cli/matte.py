@@ -62,11 +62,12 @@ def matte(
         model, device, dtype, max_memory=max_memory, commercial=commercial, offline=offline
     )
 
-    def work(item: Item) -> None:
+    def work(item: Item) -> str:
         photo = read_item(item, max_pixels, overwrite=overwrite)
         trimap = hints.trimap(item, photo)
         result = matter().matte(photo, trimap)
         write_item(item, at_depth(result.alpha, photo, bit_depth), like=photo, overwrite=overwrite)
+        return str(matter().device)
 
     return do_items(items, work, quiet=quiet, as_json=json)
 
@@ -122,7 +123,7 @@ def cutout(
     )
     on_backdrop = _composer(background) if background else None
 
-    def work(item: Item) -> None:
+    def work(item: Item) -> str:
         photo = read_item(item, max_pixels, overwrite=overwrite)
         trimap = hints.trimap(item, photo)
         result = matter().matte(photo, trimap)
@@ -131,6 +132,7 @@ def cutout(
         cut = cut_out(photo, result, decontaminate=decontaminate)
         pixels = on_backdrop(cut) if on_backdrop else cut.rgba
         write_item(item, at_depth(pixels, photo, bit_depth), like=cut, overwrite=overwrite)
+        return str(matter().device)
 
     return do_items(items, work, quiet=quiet, as_json=json)
 

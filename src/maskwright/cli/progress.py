@@ -30,11 +30,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one photo; `error` is None where all went well."""
+    """What became of one photo, on which device; `error` is None where all went well."""
 
     photo: str
     output: str
     seconds: float
+    device: str | None = None
     error: str | None = None
     was_refused: bool = False
 
@@ -52,13 +53,13 @@ def one_line(error: BaseException) -> str:
 
 
 def do_items(
-    items: Sequence[Item], work: Callable[[Item], None], *, quiet: bool, as_json: bool
+    items: Sequence[Item], work: Callable[[Item], str], *, quiet: bool, as_json: bool
 ) -> int:
     """Do `work` for every item; failures are told and do not stop the rest.
 
     Args:
         items: What to do.
-        work: Does one; raises if it cannot.
+        work: Does one and returns the device it used; raises if it cannot.
         quiet: Tell errors only.
         as_json: Print a report on standard output at the end.
 
@@ -76,16 +77,16 @@ def do_items(
                 say(outcome.error)
             elif not quiet:
                 place = "standard output" if outcome.output == PIPE else outcome.output
-                say(f"{place} ({outcome.seconds:.1f} s)")
+                say(f"{place} ({outcome.seconds:.1f} s on {outcome.device})")
             advance()
     return _conclude(outcomes, quiet=quiet, as_json=as_json)
 
 
-def _do(item: Item, work: Callable[[Item], None]) -> Outcome:
+def _do(item: Item, work: Callable[[Item], str]) -> Outcome:
     start = time.perf_counter()
-    error, was_refused = None, False
+    device, error, was_refused = None, None, False
     try:
-        work(item)
+        device = work(item)
     except Exception as problem:
         if isinstance(problem, _FATAL) and not isinstance(problem, _ABOUT_ONE_PHOTO):
             raise
@@ -93,7 +94,8 @@ def _do(item: Item, work: Callable[[Item], None]) -> Outcome:
         error, was_refused = one_line(problem), isinstance(problem, RefusedError)
     if error and item.source != PIPE and item.name.name not in error:
         error = f"{item.source}: {error}"
-    return Outcome(item.source, item.target, time.perf_counter() - start, error, was_refused)
+    seconds = time.perf_counter() - start
+    return Outcome(item.source, item.target, seconds, device, error, was_refused)
 
 
 def _conclude(outcomes: Sequence[Outcome], *, quiet: bool, as_json: bool) -> int:
@@ -107,6 +109,7 @@ def _conclude(outcomes: Sequence[Outcome], *, quiet: bool, as_json: bool) -> int
                 "status": "failed" if outcome.error else "done",
                 "error": outcome.error,
                 "seconds": round(outcome.seconds, 3),
+                "device": outcome.device,
             }
             for outcome in outcomes
         ]
