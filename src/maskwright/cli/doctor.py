@@ -6,7 +6,6 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from importlib.metadata import distributions, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -77,10 +76,14 @@ def _python() -> Lines:
 
 
 def _packages() -> Lines:
+    from importlib.metadata import version
+
     yield ", ".join(f"{name} {version(name)}" for name in PACKAGES), True
 
 
 def _opencv() -> Lines:
+    from importlib.metadata import distributions
+
     names = {dist.name.lower().replace("_", "-") for dist in distributions() if dist.name}
     found = sorted(name for name in names if name.startswith("opencv-"))
     yield ", ".join(found), True

@@ -9,9 +9,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable
-from http.client import HTTPException
 from pathlib import Path
-from urllib.request import Request, urlopen
 
 from maskwright.errors import OutputError, WeightsError
 from maskwright.weights.catalog import FILES, WeightRow
@@ -91,6 +89,8 @@ def fetch(row: WeightRow, *, offline: bool = False, progress: Progress | None = 
 
 
 def _download(row: WeightRow, target: Path, progress: Progress | None) -> Path:
+    from http.client import HTTPException  # here and below, for it takes long to load
+
     part = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -117,6 +117,8 @@ def _download(row: WeightRow, target: Path, progress: Progress | None) -> Path:
 
 def _stream(row: WeightRow, part: Path, progress: Progress | None) -> None:
     """Append what is missing to `part`; a server that ignores the range starts it over."""
+    from urllib.request import Request, urlopen
+
     done = part.stat().st_size if part.exists() else 0
     if done == row.bytes:
         return
@@ -141,7 +143,7 @@ def _address(url: str) -> str:
     """Return the https address of an hf:// one; others as they are."""
     if not url.startswith("hf://"):
         return url
-    from huggingface_hub import hf_hub_url  # here, for it loads slowly
+    from huggingface_hub import hf_hub_url
 
     owner, repository, file = url.removeprefix("hf://").split("/", 2)
     return hf_hub_url(f"{owner}/{repository}", file)
