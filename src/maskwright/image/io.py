@@ -178,8 +178,9 @@ def _from_array(array: NDArray[Any]) -> Photo:
         raise ShapeError(
             f"a photo must be (h, w, 3), (h, w) or (h, w, 4), got an array of shape {array.shape}"
         )
-    if array.dtype in {np.dtype(np.float16), np.dtype(np.float64)}:
-        array = array.astype(np.float32)
+    array = array.astype(
+        np.float32 if array.dtype.kind == "f" else array.dtype.newbyteorder("="), copy=False
+    )
     check_type(array, name)
     return _finish(from_array(array if array.ndim == 3 else array[..., None]), name)
 

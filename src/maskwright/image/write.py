@@ -98,6 +98,7 @@ def _ready(name: str, pixels: NDArray[Any], kind: str) -> NDArray[Any]:
         raise ShapeError(
             f"{name}: pixels must be (h, w), (h, w, 3) or (h, w, 4), got {pixels.shape}"
         )
+    pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
     if pixels.dtype == np.bool_:
         pixels = pixels.astype(np.uint8) * 255
     check_type(pixels, name)

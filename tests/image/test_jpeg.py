@@ -1,0 +1,122 @@
+import struct
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from maskwright.errors import ImageError
+from maskwright.image.io import read_header, read_photo
+
+SIZE = (40, 56)
+COLOURS = np.array([[[200, 40, 40], [40, 200, 40]], [[40, 40, 200], [220, 220, 60]]], np.uint8)
+QUADRANTS = COLOURS.repeat(SIZE[0] // 2, axis=0).repeat(SIZE[1] // 2, axis=1)
+
+
+def jpeg(pixels=QUADRANTS, mode="RGB", **options):
+    stream = BytesIO()
+    Image.fromarray(pixels).convert(mode).save(stream, "JPEG", quality=95, **options)
+    return stream.getvalue()
+
+
+def cmyk_profile():
+    """Return a CMYK profile in which any ink is only its darkness: everything becomes grey."""
+
+    def s15(*values):
+        return b"".join(struct.pack(">i", round(value * 65536)) for value in values)
+
+    identity = bytes(range(256))
+    corners = b"".join(
+        bytes([255 - 255 * min(4, bin(index).count("1")) // 4, 128, 128]) for index in range(16)
+    )
+    table = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + s15(1, 0, 0, 0, 1, 0, 0, 0, 1)
+    table += identity * 4 + corners + identity * 3
+    text = b"desc" + bytes(4) + struct.pack(">I", 5) + b"Grey\0" + bytes(78)
+    white = b"XYZ " + bytes(4) + s15(0.9642, 1, 0.8249)
+    tags = {b"desc": text, b"cprt": b"text" + bytes(4) + b"none\0", b"wtpt": white, b"A2B0": table}
+    head = bytearray(128)
+    head[8:12], head[12:24], head[36:40] = b"\2\x40\0\0", b"prtrCMYKLab ", b"acsp"
+    head[68:80] = s15(0.9642, 1, 0.8249)
+    directory, body = struct.pack(">I", len(tags)), b""
+    for name, value in tags.items():
+        start = 128 + 4 + 12 * len(tags) + len(body)
+        directory += name + struct.pack(">II", start, len(value))
+        body += value + bytes(-len(value) % 4)
+    head[:4] = struct.pack(">I", 128 + len(directory) + len(body))
+    return bytes(head) + directory + body
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_orientation_is_applied_once_and_reset(orientation):
+    block = Image.Exif()
+    block[0x0112] = orientation
+    data = jpeg(exif=block)
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(BytesIO(data))))
+    photo = read_photo(data)
+    assert (photo.pixels == expected).all()
+    assert photo.size == read_header(data).size
+    loaded = Image.Exif()
+    loaded.load(photo.exif)
+    assert loaded[0x0112] == 1
+
+
+def test_density_turns_with_the_photo():
+    block = Image.Exif()
+    block[0x0112] = 6
+    assert read_photo(jpeg(exif=block, dpi=(300, 150))).dpi == (150, 300)
+    assert read_photo(jpeg(dpi=(300, 150))).dpi == (300, 150)
+
+
+def test_density_in_exif_counts_where_jfif_has_none():
+    block = Image.Exif()
+    block[282], block[283] = 240.0, 120.0
+    assert read_photo(jpeg(exif=block)).dpi == (240, 120)
+    assert read_photo(jpeg()).dpi is None
+
+
+def test_grey_becomes_three_equal_channels_without_its_profile():
+    photo = read_photo(jpeg(mode="L", icc_profile=grey_profile()))
+    assert photo.size == SIZE
+    assert (photo.pixels == photo.pixels[..., :1]).all()
+    assert photo.icc_profile is None
+
+
+def grey_profile():
+    data = bytearray(cmyk_profile())
+    data[16:20] = b"GRAY"
+    return bytes(data)
+
+
+def test_printers_inks_become_the_colours_they_print():
+    photo = read_photo(jpeg(mode="CMYK"))
+    assert photo.pixels.shape == (*SIZE, 3)
+    assert np.abs(photo.pixels.astype(int) - QUADRANTS).max() < 12
+
+
+def test_printers_inks_go_through_their_profile_and_lose_it():
+    photo = read_photo(jpeg(mode="CMYK", icc_profile=cmyk_profile()))
+    assert photo.icc_profile is None, "the pixels are sRGB now"
+    spread = photo.pixels.max(axis=2).astype(int) - photo.pixels.min(axis=2)
+    assert spread.max() <= 2, "this profile prints in grey only"
+
+
+def test_a_damaged_profile_of_inks_is_ignored():
+    photo = read_photo(jpeg(mode="CMYK", icc_profile=cmyk_profile()[:200]))
+    assert np.abs(photo.pixels.astype(int) - QUADRANTS).max() < 12
+
+
+def test_of_several_pictures_in_one_file_the_first_is_read(recwarn):
+    stream = BytesIO()
+    first, second = Image.fromarray(QUADRANTS), Image.fromarray(QUADRANTS[::-1])
+    first.save(stream, "MPO", save_all=True, append_images=[second], subsampling=0)
+    photo = read_photo(stream.getvalue())
+    assert np.abs(photo.pixels.astype(int) - QUADRANTS).mean() < 2
+    assert read_header(stream.getvalue()).format == "JPEG"
+    assert not recwarn
+
+
+@pytest.mark.parametrize("cut", [3, 20, 200, 0.5, -2])
+def test_a_cut_file_is_refused_though_part_of_it_could_be_shown(cut):
+    data = jpeg()
+    with pytest.raises(ImageError, match="one that cannot be decoded"):
+        read_photo(data[: cut if cut != 0.5 else len(data) // 2])
