@@ -135,7 +135,8 @@ class CompositeCrops(Dataset[dict[str, Tensor]]):
         matrix = _matrix(rng, centre, scale=scale, turn_degrees=180.0, side_px=plan.side_px)
         scene = _warped(image, matrix, plan.side_px).astype(np.float32) / 255
         if rng.random() < plan.blur_probability:
-            scene = cv2.GaussianBlur(scene, (0, 0), float(rng.uniform(0.5, 6)))
+            blurred = cv2.GaussianBlur(scene, (0, 0), float(rng.uniform(0.5, 6)))
+            scene = np.asarray(blurred, np.float32)
         scene = _tinted(scene, rng)
         if rng.random() < plan.alike_probability:
             pull = np.float32(rng.uniform(0.4, 1))
@@ -149,9 +150,8 @@ class _Pyramid:
     def __init__(self, foreground: Foreground) -> None:
         colour, alpha = foreground.colour, _bytes(foreground.alpha)
         self.levels = list(zip(_halves(colour), _halves(alpha), strict=True))
-        edge = np.argwhere((alpha > 255 * SOFT[0]) & (alpha < 255 * SOFT[1]))
-        if not len(edge):
-            edge = np.argwhere(alpha >= 0)
+        is_soft = (alpha > 255 * SOFT[0]) & (alpha < 255 * SOFT[1])
+        edge = np.argwhere(is_soft if is_soft.any() else alpha >= 0)
         chosen = np.random.default_rng(len(edge)).permutation(len(edge))[:EDGE_PIXELS]
         self.edge = edge[chosen].astype(np.float32)
 

@@ -160,6 +160,7 @@ def make_loader(
         prefetch_factor=prefetch if workers else None,
         pin_memory=pin_memory,
         worker_init_fn=_one_thread,
+        generator=torch.Generator(),  # else each start would draw from the run's random state
     )
 
 

@@ -6,7 +6,7 @@ reached. Interrupted and resumed gives what an uninterrupted run gives.
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -18,7 +18,7 @@ from maskwright.data.loader import BatchOrder, make_loader
 from maskwright.errors import TrainingError
 from maskwright.training.checkpoint import load_checkpoint, save_checkpoint
 from maskwright.training.log import Log
-from maskwright.training.recipe import Job, find_recipe, with_overrides
+from maskwright.training.recipe import Batch, Job, find_recipe, with_overrides
 from maskwright.weights.load import save_model
 
 RUNS = Path("runs")
@@ -101,11 +101,11 @@ def update_average(average: nn.Module, model: nn.Module, *, keep: float) -> None
     """
     for old, new in zip(average.parameters(), model.parameters(), strict=True):
         old.lerp_(new, 1 - keep)
-    for old, new in zip(average.buffers(), model.buffers(), strict=True):
-        old.copy_(new)
+    for kept, current in zip(average.buffers(), model.buffers(), strict=True):
+        kept.copy_(current)
 
 
-def _batches(job: Job, accelerator: Accelerator, start: int):  # type: ignore[no-untyped-def]
+def _batches(job: Job, accelerator: Accelerator, start: int) -> Iterator[Batch]:
     order = BatchOrder(
         len(job.dataset),  # type: ignore[arg-type]
         batch=job.batch,

@@ -24,7 +24,8 @@ from maskwright.data.sources import (
     Source,
 )
 from maskwright.data.splits import split_backgrounds, split_foregrounds
-from maskwright.layers.mobilenet import convert_imagenet
+from maskwright.layers.mobilenet import MobileNetV2, convert_imagenet
+from maskwright.models.a2u.compact import CompactEncoder
 from maskwright.models.a2u.config import MINI
 from maskwright.models.a2u.loss import Composition, alpha_loss, composition_loss, laplacian_loss
 from maskwright.models.a2u.model import AffinityMatting, build
@@ -50,8 +51,8 @@ class Settings:
     """
 
     data: str = ""
-    steps: int = 20_000
-    batch: int = 12
+    steps: int = 4200
+    batch: int = 8
     side_px: int = 192
     procedural: int = 160
     learning_rate: float = 2e-3
@@ -64,7 +65,7 @@ def job(settings: Settings) -> Job:
     model = build(MINI)
     if settings.data:
         start = Path(settings.data) / "weights" / "mobilenetv2_imagenet.safetensors"
-        load_backbone(model, load_file(start))
+        load_backbone(_backbone(model), load_file(start))
     return Job(
         model=model,
         dataset=crops(settings),
@@ -76,7 +77,7 @@ def job(settings: Settings) -> Job:
         paper="a2u",
         config=MINI,
         source="maskwright recipe a2u_mini",
-        save_every=100,
+        save_every=50,
         average=0.998,
         clip=1.0,
         workers=settings.workers,
@@ -115,13 +116,12 @@ def losses(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def load_backbone(model: AffinityMatting, official: dict[str, Tensor]) -> None:
+def load_backbone(backbone: MobileNetV2, official: dict[str, Tensor]) -> None:
     """Copy the ImageNet weights; the first convolution learns the hints from zero.
 
     The weights expect RGB in [-1, 1] and have their norms folded as scale 1/sqrt(1 + eps).
     """
     state = convert_imagenet(official, stages=5)
-    backbone = model.encoder.backbone
     for name, module in backbone.named_modules():
         if not isinstance(module, nn.Conv2d):
             continue
@@ -140,8 +140,13 @@ def load_backbone(model: AffinityMatting, official: dict[str, Tensor]) -> None:
         module.bias.copy_(bias)
 
 
+def _backbone(model: AffinityMatting) -> MobileNetV2:
+    assert isinstance(model.encoder, CompactEncoder)
+    return model.encoder.backbone
+
+
 def _optimizer(model: AffinityMatting, learning_rate: float) -> optim.Optimizer:
-    pretrained = list(model.encoder.backbone.parameters())
+    pretrained = list(_backbone(model).parameters())
     known = {id(parameter) for parameter in pretrained}
     fresh = [parameter for parameter in model.parameters() if id(parameter) not in known]
     return optim.AdamW(
