@@ -5,9 +5,25 @@ import pytest
 import torch
 
 from maskwright.data.augmentation import A2U, MEMATTE, augment, tensors
-from maskwright.data.composition import Sample
+from maskwright.data.composition import (
+    ANY_INTERPOLATION,
+    NEAREST,
+    Sample,
+    composite,
+    joined,
+)
 from maskwright.data.foreground import Foreground
 from maskwright.data.procedural import draw, draw_background
+from maskwright.data.transforms import (
+    cropped,
+    deformed,
+    jittered,
+    mirrored,
+    squared,
+    with_background_cut,
+    with_background_stretched,
+)
+from maskwright.data.trimaps import random_trimap
 
 PLANS = {"mematte": MEMATTE, "a2u": A2U}
 CROP = 61
@@ -22,9 +38,7 @@ def second(rng):
 
 
 def composed(plan, seed):
-    fur = draw("fur", (97, 101), 1)
-    start = Sample(fur.colour, fur.alpha, draw_background((79, 89), 2))
-    return augment(start, np.random.default_rng(seed), plan=small(plan), second=second)
+    return augment(started(), np.random.default_rng(seed), plan=small(plan), second=second)
 
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
@@ -46,6 +60,45 @@ def test_a_sample_obeys_the_compositing_equation(plan):
         assert t["image"].max() <= 1
         assert set(t["trimap"].unique().tolist()) <= {0.0, 128.0, 255.0}
         torch.testing.assert_close(t["unknown"], (t["trimap"] == 128).float())
+
+
+def started():
+    fur = draw("fur", (97, 101), 1)
+    return Sample(fur.colour, fur.alpha, draw_background((79, 89), 2))
+
+
+def assert_equal(one, other):
+    for name in ("image", "foreground", "background", "alpha", "trimap"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_steps_of_mematte_in_order(seed):
+    rng, s, ways = np.random.default_rng(seed), started(), ANY_INTERPOLATION
+    if rng.random() < 0.5:
+        s = joined(s, second(rng), rng, interpolations=ways, weighted=False)
+    if rng.random() < 0.25:
+        s = squared(s, rng, side_px=83, interpolations=ways)
+    s = deformed(s, rng, interpolations=ways)
+    s = replace(s, trimap=random_trimap(s.alpha, rng, side_px=83, interpolations=ways))
+    s = with_background_stretched(s, rng, interpolations=ways)
+    s = cropped(s, rng, side_px=CROP, stride_px=4, interpolations=ways)
+    assert_equal(composite(jittered(s, rng)), composed(MEMATTE, seed))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_steps_of_a2u_in_order(seed):
+    rng, s, ways = np.random.default_rng(seed), started(), NEAREST
+    if rng.random() < 0.5:
+        s = joined(s, second(rng), rng, interpolations=ways, weighted=True)
+    if rng.random() < 0.25:
+        s = squared(s, rng, side_px=83, interpolations=ways)
+    s = deformed(s, rng, interpolations=ways)
+    if rng.random() < 0.5:
+        s = mirrored(s)
+    s = with_background_cut(replace(s, trimap=random_trimap(s.alpha, rng)))
+    s = cropped(s, rng, side_px=CROP, stride_px=1, interpolations=ways)
+    assert_equal(composite(jittered(s, rng)), composed(A2U, seed))
 
 
 def test_a2u_never_smooths_alpha():

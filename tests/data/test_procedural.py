@@ -89,3 +89,19 @@ def test_a_strand_covers_about_its_width_and_never_more_than_its_opacity():
     alpha = draw_strands(strand, (41, 43), sheets=1)[..., 3]
     assert alpha.max() == pytest.approx(0.6, abs=0.01)
     assert alpha[:, 20].sum() / 0.6 == pytest.approx(3.0, abs=0.3)
+
+
+def test_a_fading_strand_is_fainter_at_its_tip_and_changes_colour():
+    points = np.stack([np.linspace(2, 40, 13), np.full(13, 20.5)], -1)[None]
+    fading = Strands(
+        points,
+        np.full((1, 13), 5.0),
+        colours=np.array([[1.0, 0.0, 0.0]]),
+        tips=np.array([[0.0, 1.0, 0.0]]),
+        opacity=np.array([0.9]),
+        fade=0.6,
+    )
+    row = draw_strands(fading, (41, 43), sheets=1, pieces=3)[20]
+    for column, t in ((5, 1 / 6), (21, 3 / 6), (36, 5 / 6)):
+        alpha = 0.9 * (1 - 0.6 * t)
+        np.testing.assert_allclose(row[column], [alpha * (1 - t), alpha * t, 0, alpha], atol=0.01)

@@ -163,10 +163,14 @@ def test_a_sample_not_larger_than_the_crop_is_enlarged(size):
     assert set(np.unique(crop.trimap)) <= {0, 128}
 
 
-def test_jitter_in_hsv_written_out():
+@pytest.mark.parametrize("seed", range(6))
+def test_jitter_in_hsv_written_out(seed):
     one = sample((7, 11), (7, 11))
-    moved = jittered(one, rng(5)).foreground
-    draw = rng(5)
+    one.foreground[4:] //= 40  # near black and, next to it, near grey and near white:
+    one.foreground[5] += 120  # what leaves [0, 1] at either end is reflected
+    one.foreground[6] += 247
+    moved = jittered(one, rng(seed)).foreground
+    draw = rng(seed)
     turn = int(draw.integers(-40, 40))
     hsv = np.array([
         [colorsys.rgb_to_hsv(*(pixel / 255)) for pixel in row] for row in one.foreground
@@ -181,7 +185,7 @@ def test_jitter_in_hsv_written_out():
             s, v = (abs(x + d) for x, d in zip((s, v), shift, strict=True))
             s, v = (2 - x if x > 1 else x for x in (s, v))
             expected = colorsys.hsv_to_rgb((h + turn / 360) % 1, s, v)
-            np.testing.assert_allclose(moved[r, c] / 255, expected, atol=2e-3)
+            np.testing.assert_allclose(moved[r, c] / 255, expected, atol=2e-5)
 
 
 def test_an_invisible_foreground_is_not_jittered():

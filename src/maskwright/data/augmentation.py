@@ -1,7 +1,7 @@
 """The papers' augmentations, in order: MEMatte's and A2U's, as plain parameters of one function."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -107,7 +107,7 @@ def augment(
     if plan.extra_flip and rng.random() < 0.5:
         sample = mirrored(sample)
     trimap = random_trimap(sample.alpha, rng, side_px=plan.trimap_px, interpolations=ways)
-    sample = Sample(sample.foreground, sample.alpha, sample.background, trimap)
+    sample = replace(sample, trimap=trimap)
     sample = (
         with_background_stretched(sample, rng, interpolations=ways)
         if plan.stretch_background

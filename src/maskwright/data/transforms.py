@@ -142,7 +142,7 @@ def cropped(
     """
     if min(sample.size) <= side_px:
         ratio = 1.1 * side_px / min(sample.size)
-        height, width = (max(side_px + 1, int(side * ratio)) for side in sample.size)
+        height, width = (int(side * ratio) for side in sample.size)
         sample = _resized(sample, rng, size=(height, width), interpolations=interpolations)
     trimap = sample.trimap
     assert trimap is not None

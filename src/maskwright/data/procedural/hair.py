@@ -2,7 +2,7 @@
 
 import cv2
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from maskwright.data.procedural import layers, shapes
 from maskwright.data.procedural.noise import (
@@ -17,6 +17,7 @@ from maskwright.data.procedural.noise import (
 from maskwright.data.procedural.strands import Strands, draw_strands, grow
 
 Layer = Float[np.ndarray, "h w 4"]
+_POINTS = 22  # of a hair
 _HAIR_RGB = np.array(
     [
         *([0.07, 0.05, 0.05], [0.20, 0.12, 0.08], [0.36, 0.22, 0.13], [0.62, 0.45, 0.26]),
@@ -33,7 +34,7 @@ def hair(rng: np.random.Generator, size: Size) -> Layer:
     centre = np.array([size[1] * rng.uniform(0.35, 0.65), size[0] * rng.uniform(0.4, 0.7)])
     base = _hair_colour(rng)
     stack = draw_strands(_hair_strands(rng, centre, radius, base), size, sheets=4)
-    stack = over_light(rng, stack)
+    stack = layers.lit(rng, stack)
     return layers.over(stack, _head(rng, size, centre=centre, radius=radius, base=base))
 
 
@@ -49,7 +50,8 @@ def _hair_strands(
     radius: float,
     base: Float[np.ndarray, "3"],
 ) -> Strands:
-    count, clumps, points = int(rng.integers(900, 1900)), int(rng.integers(14, 70)), 22
+    """Return strands in clumps that share direction, bend, wave, length and tone."""
+    count, clumps = int(rng.integers(900, 1900)), int(rng.integers(14, 70))
     clump = rng.integers(clumps, size=count)
     frizz, curl = rng.uniform(0.03, 0.35), rng.choice([0.1, 0.4, 1.1]) * rng.uniform(0.5, 1.2)
     flyaway = rng.random(count) < 0.06
@@ -57,15 +59,7 @@ def _hair_strands(
     where = rng.uniform(0, 2 * np.pi, clumps)[clump] + rng.normal(0, 0.22, count)
     reach = np.sqrt(rng.uniform(0.25, 1.0, count)) * radius
     roots = centre + reach[:, None] * np.stack([np.cos(where), 1.2 * np.sin(where)], -1)
-
-    t = np.linspace(0, 1, points)
-    start = where + rng.normal(0, 0.35, clumps)[clump] + rng.normal(0, 0.08, count)
-    start += rng.normal(0, 1, count) * (frizz + 0.5 * flyaway)
-    bend = rng.normal(0, 0.7, clumps)[clump] + rng.normal(0, frizz + 0.8 * flyaway)
-    phase = rng.uniform(0, 1, clumps)[clump] + rng.normal(0, 0.5 * frizz, count)
-    turns = rng.uniform(0.6, 4) * rng.uniform(0.8, 1.2, clumps)[clump]
-    wave = curl * np.sin(2 * np.pi * (turns[:, None] * t + phase[:, None]))
-    angles = start[:, None] + bend[:, None] * t + wave * np.minimum(1, 3 * t)
+    angles = where[:, None] + _hair_angles(rng, clump, flyaway, frizz=frizz, curl=curl)
     lengths = radius * rng.uniform(0.8, 3.0) * rng.uniform(0.6, 1.2, clumps)[clump]
     lengths = lengths * rng.uniform(0.6, 1.1, count)
     curves = grow(roots, angles, lengths, gravity=rng.uniform(-0.3, 2.0))
@@ -77,12 +71,32 @@ def _hair_strands(
     tips = np.clip(colours * rng.uniform(0.7, 1.8) + rng.normal(0, 0.03, (count, 3)), 0, 1)
     return Strands(
         points=curves,
-        widths_px=np.clip(width, 0.3, 3.0)[:, None] * (1 - 0.9 * t**2),
+        widths_px=np.clip(width, 0.3, 3.0)[:, None] * (1 - 0.9 * np.linspace(0, 1, _POINTS) ** 2),
         colours=colours,
         tips=tips,
         opacity=np.clip(rng.uniform(0.55, 1.15, count), 0, 1),
         fade=rng.uniform(0, 0.6),
     )
+
+
+def _hair_angles(
+    rng: np.random.Generator,
+    clump: Int[np.ndarray, " n"],
+    flyaway: Bool[np.ndarray, " n"],
+    *,
+    frizz: float,
+    curl: float,
+) -> Float[np.ndarray, "n p"]:
+    """Return how far each point of each strand heads away from the direction of its root."""
+    count, clumps = len(clump), int(clump.max()) + 1
+    t = np.linspace(0, 1, _POINTS)
+    start = rng.normal(0, 0.35, clumps)[clump] + rng.normal(0, 0.08, count)
+    start += rng.normal(0, 1, count) * (frizz + 0.5 * flyaway)
+    bend = rng.normal(0, 0.7, clumps)[clump] + rng.normal(0, frizz + 0.8 * flyaway)
+    phase = rng.uniform(0, 1, clumps)[clump] + rng.normal(0, 0.5 * frizz, count)
+    turns = rng.uniform(0.6, 4) * rng.uniform(0.8, 1.2, clumps)[clump]
+    wave = curl * np.sin(2 * np.pi * (turns[:, None] * t + phase[:, None]))
+    return start[:, None] + bend[:, None] * t + wave * np.minimum(1, 3 * t)
 
 
 def _gathered(
@@ -121,14 +135,6 @@ def _head(
     return stack
 
 
-def over_light(rng: np.random.Generator, stack: Layer) -> Layer:
-    """Return the layer with soft bands of light and shade on its colour; alpha stays."""
-    size = (stack.shape[0], stack.shape[1])
-    light = rng.uniform(0.6, 0.9) + rng.uniform(0.2, 0.9) * fractal(rng, size, 3.0, octaves=3)
-    lit = np.minimum(stack[..., :3] * light[..., None], stack[..., 3:])
-    return np.dstack([lit, stack[..., 3]]).astype(np.float32)
-
-
 def fur(rng: np.random.Generator, size: Size) -> Layer:
     """Return an animal-like body with dense short strands along its outline and all over it."""
     short = min(size)
@@ -144,7 +150,7 @@ def fur(rng: np.random.Generator, size: Size) -> Layer:
     strands = _fur_strands(rng, body, colour, length_px=length)
     stack = draw_strands(strands, size, sheets=3, pieces=2)
     shrunk = cv2.erode(body, np.ones((3, 3), np.uint8))
-    stack = layers.over(over_light(rng, stack), layers.layer(colour * 0.75, shrunk))
+    stack = layers.over(layers.lit(rng, stack), layers.layer(colour * 0.75, shrunk))
     if rng.random() < 0.4:
         stack = layers.over(draw_strands(_whiskers(rng, size), size, sheets=1), stack)
     return stack
@@ -210,7 +216,7 @@ def feather(rng: np.random.Generator, size: Size) -> Layer:
     """Return one to three feathers: a bent shaft with rows of barbs, split here and there."""
     stack = np.zeros((*size, 4), np.float32)
     for _ in range(rng.integers(1, 4)):
-        stack = layers.over(over_light(rng, _one_feather(rng, size)), stack)
+        stack = layers.over(layers.lit(rng, _one_feather(rng, size)), stack)
     return stack
 
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from maskwright.data.procedural.noise import Size
+from maskwright.data.procedural.noise import Size, fractal
 
 SHIFT = 4  # fractional bits of the coordinates that OpenCV draws with
 
@@ -50,6 +50,14 @@ def over(
     below = bottom * (1 - top[..., 3:])
     below += top
     return below
+
+
+def lit(rng: np.random.Generator, stack: Float[np.ndarray, "h w 4"]) -> Float[np.ndarray, "h w 4"]:
+    """Return the layer with soft bands of light and shade on its colour; alpha stays."""
+    size = (stack.shape[0], stack.shape[1])
+    light = rng.uniform(0.6, 0.9) + rng.uniform(0.2, 0.9) * fractal(rng, size, 3.0, octaves=3)
+    colour = np.minimum(stack[..., :3] * light[..., None], stack[..., 3:])
+    return np.dstack([colour, stack[..., 3]]).astype(np.float32)
 
 
 def spread_colour(stack: Float[np.ndarray, "h w 4"]) -> Float[np.ndarray, "h w 3"]:

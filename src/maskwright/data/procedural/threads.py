@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import Float
 
 from maskwright.data.procedural import layers, shapes
-from maskwright.data.procedural.hair import over_light
 from maskwright.data.procedural.noise import (
     Size,
     fractal,
@@ -169,7 +168,7 @@ def net(rng: np.random.Generator, size: Size) -> Layer:
         tips=colour,
         opacity=np.full(len(points), rng.uniform(0.6, 1)),
     )
-    stack = over_light(rng, draw_strands(strands, size, sheets=2, pieces=1))
+    stack = layers.lit(rng, draw_strands(strands, size, sheets=2, pieces=1))
     if rng.random() < 0.6:
         stack = stack * layers.filled(_scalloped(rng, size), size)[..., None]
     return layers.over(stack, _pole(rng, size)) if rng.random() < 0.5 else stack
@@ -216,7 +215,7 @@ def web(rng: np.random.Generator, size: Size) -> Layer:
         tips=colour,
         opacity=rng.uniform(0.35, 1.0, len(points)),
     )
-    stack = over_light(rng, draw_strands(strands, size, sheets=2, pieces=1))
+    stack = layers.lit(rng, draw_strands(strands, size, sheets=2, pieces=1))
     return layers.over(stack, _twigs(rng, size)) if rng.random() < 0.7 else stack
 
 
