@@ -180,6 +180,7 @@ def test_a_damaged_photo_fails_its_items_alone(tmp_path):
     assert made.made + len(made.failed) == 9
     assert 0 < len(made.failed) < 9
     assert "b.png" in made.failed[0][1]
+    assert json.loads((tmp_path / "set" / "manifest.json").read_text())["complete"] is False
 
 
 def test_a_foreground_keeps_the_edge_it_touches():

@@ -65,12 +65,12 @@ def note(folder: Path, index: int, record: Record) -> None:
     _write(folder / RECORDS / f"{item_name(index)}.json", {"name": item_name(index)} | record)
 
 
-def finish(folder: Path, settings: Record) -> None:
-    """Gather all records in the manifest."""
+def finish(folder: Path, settings: Record, *, complete: bool) -> None:
+    """Gather all records in the manifest; `complete` says whether no item failed."""
     there = _read(folder / MANIFEST)
     records = _records(folder, there)
     items = [records[index] for index in sorted(records)]
-    _write(folder / MANIFEST, {"settings": settings, "complete": True, "items": items})
+    _write(folder / MANIFEST, {"settings": settings, "complete": complete, "items": items})
     for file in (folder / RECORDS).glob("*.json"):
         file.unlink(missing_ok=True)
     if (folder / RECORDS).is_dir():

@@ -135,7 +135,7 @@ def synthesize_matting(
             failed.append((manifest.item_name(index), reason))
         if progress is not None:
             progress(done, count)
-    manifest.finish(output, plain)
+    manifest.finish(output, plain, complete=not failed)
     failed.sort()
     return Synthesis(output, len(waiting) - len(failed), skipped, tuple(failed))
 
