@@ -97,6 +97,8 @@ def test_header_and_photo_agree_and_nothing_is_printed(name, capfd, recwarn):
     assert header.size == photo.size
     assert header.format.lower() == name.split()[0]
     assert header.bit_depth in {1, 4, photo.bit_depth}
+    assert photo.pixels.flags.writeable
+    assert photo.pixels.flags.c_contiguous
     assert capfd.readouterr() == ("", "")
     assert not recwarn
 

@@ -167,6 +167,16 @@ def test_a_forged_checksum_does_not_help_a_damaged_picture():
         read_photo(forged)
 
 
+def test_damaged_metadata_costs_the_metadata_only():
+    pixels = random_16_bit(3)
+    damaged = bytearray(chunk(b"pHYs", struct.pack(">IIB", 11811, 11811, 1)))
+    assert read_photo(build(pixels, RGB, bytes(damaged))).dpi == (300, 300)
+    damaged[10] ^= 1
+    photo = read_photo(build(pixels, RGB, bytes(damaged)))
+    assert photo.dpi is None
+    assert (photo.pixels == pixels).all()
+
+
 @pytest.mark.parametrize("profile", [b"", b"name only", b"name\0\0not deflated", b"\0"])
 def test_a_damaged_profile_is_left_out(profile):
     photo = read_photo(build(random_16_bit(3), RGB, chunk(b"iCCP", profile)))

@@ -118,7 +118,7 @@ def describe(stream: Readable) -> bytes | None:
     try:
         layout, first = read_layout(stream)
         return _rewrite(stream, read_directory(stream, first, layout), layout)
-    except (ValueError, struct.error):
+    except (ValueError, OverflowError, OSError, struct.error):  # a forged offset may be any
         return None
 
 

@@ -32,7 +32,7 @@ def decode(stream: Readable) -> Decoded:
         ValueError: If it is damaged.
     """
     image = _open(stream)
-    pixels = np.asarray(image)
+    pixels = np.array(image)
     block = strip_prefix(image.info.get("exif"))
     # The orientation in EXIF does not count: a HEIC says elsewhere how to turn it, and libheif has.
     return from_array(pixels if pixels.ndim == 3 else pixels[..., None])._replace(

@@ -56,7 +56,7 @@ def read_header(source: PhotoSource) -> Header:
         with open_source(source) as (stream, name):
             return _header(stream, name)[0]
     if isinstance(source, Image.Image):
-        with quiet_pillow():
+        with reading("the Pillow image"), quiet_pillow():
             size = exif.upright_size((source.height, source.width), _orientation(source))
         return Header(size, "Pillow", 16 if source.mode in GREY_16 else 8)
     photo = read_photo(source)
@@ -211,7 +211,8 @@ def _orientation(image: Image.Image) -> int:
         return 1
     if block := image.info.get("exif"):
         return exif.read_orientation(block)
-    return int(image.getexif().get(exif.ORIENTATION, 1))
+    value = image.getexif().get(exif.ORIENTATION, 1)
+    return value if value in range(1, 9) else 1
 
 
 def _finish(decoded: Decoded, name: str) -> Photo:

@@ -51,11 +51,11 @@ def from_pillow(image: Image.Image, icc_profile: bytes | None) -> Decoded:
     if mode in GREY_16:
         return from_array(np.asarray(image).astype(np.uint16)[..., None])
     if mode == "F":
-        return from_array(np.asarray(image, dtype=np.float32)[..., None])
+        return from_array(np.array(image, dtype=np.float32)[..., None])
     if mode == "I":
         return from_array(_narrowed(np.asarray(image))[..., None])
     if mode in {"CMYK", "LAB"}:
-        return from_array(np.asarray(_to_srgb(image, icc_profile)))
+        return from_array(np.array(_to_srgb(image, icc_profile)))
     if mode in _ALPHA_MODES or "transparency" in image.info:
         image = _with_alpha(image)
     elif mode == "P" and image.palette is not None and image.palette.mode == "RGBA":
@@ -64,7 +64,7 @@ def from_pillow(image: Image.Image, icc_profile: bytes | None) -> Decoded:
         image = image.convert("L")
     elif mode != "RGB":
         image = image.convert("RGB")
-    pixels = np.asarray(image)
+    pixels = np.array(image)  # a copy that may be written to, which PyTorch insists on
     return from_array(pixels if pixels.ndim == 3 else pixels[..., None])
 
 

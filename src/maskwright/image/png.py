@@ -28,6 +28,7 @@ _GREY, _RGB, _GREY_ALPHA, _RGBA = 0, 2, 4, 6
 _COLOUR_TYPES = {1: _GREY, 2: _GREY_ALPHA, 3: _RGB, 4: _RGBA}
 _INCH_IN_METRES = 0.0254
 _MAX_PROFILE_BYTES = 1 << 26
+_MAX_CHUNKS = 1 << 20
 _BAND_BYTES = 1 << 22
 # Among zlib's ways, level and strategy. The low bytes of deep pixels are noise, in which a search
 # for repeated strings finds nothing: runs alone pack as well in a third of the time.
@@ -79,7 +80,7 @@ def _chunks(stream: Readable) -> Iterator[_Chunk]:
     """Yield where each chunk's data lies, up to and with the last one."""
     end = stream.seek(0, 2)
     place = len(_SIGNATURE)
-    while True:
+    for _ in range(_MAX_CHUNKS):
         stream.seek(place)
         head = stream.read(8)
         if len(head) < 8:
@@ -91,14 +92,22 @@ def _chunks(stream: Readable) -> Iterator[_Chunk]:
         if kind == b"IEND":
             return
         place += 12 + length
+    raise ValueError(f"more than {_MAX_CHUNKS} chunks")
 
 
 def _told(stream: Readable, chunks: list[_Chunk]) -> dict[bytes, bytes]:
-    """Return the small chunks that say something about the photo; the first of each kind."""
+    """Return the small chunks that say something about the photo; the first of each kind.
+
+    Damaged metadata is left out; a damaged header is not.
+    """
     told: dict[bytes, bytes] = {}
     for chunk in chunks:
         if chunk.kind in _TOLD_CHUNKS and chunk.kind not in told:
-            told[chunk.kind] = _checked_data(stream, chunk)
+            try:
+                told[chunk.kind] = _checked_data(stream, chunk)
+            except ValueError:
+                if chunk.kind in _PIXEL_CHUNKS:
+                    raise
     return told
 
 

@@ -59,13 +59,13 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> None:
         mode = os.lstat(path).st_mode
     except (OSError, ValueError):
         return
-    if not overwrite:
-        raise OutputError(f"{name}: exists already; allow replacing it with --overwrite")
     with suppress(OSError):
         mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
         raise OutputError(f"{name}: expected the name of a file, got {kind}; choose another name")
+    if not overwrite:
+        raise OutputError(f"{name}: exists already; allow replacing it with --overwrite")
 
 
 def _create(path: Path) -> BufferedWriter:

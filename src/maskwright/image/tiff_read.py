@@ -86,7 +86,8 @@ def read_header(stream: Readable) -> Header:
         ValueError: If its tags are damaged.
     """
     page = read_page(stream)
-    return Header(exif.upright_size(page.size, page.orientation), "TIFF", max(page.bits))
+    bit_depth = 8 if page.photometric == _CMYK else max(page.bits)
+    return Header(exif.upright_size(page.size, page.orientation), "TIFF", bit_depth)
 
 
 def decode(stream: Readable) -> Decoded:
@@ -109,11 +110,8 @@ def decode(stream: Readable) -> Decoded:
         decoded = _decode_with_pillow(stream, icc_profile)
     else:
         raise ValueError(f"{max(page.bits)} bit in colour space {page.photometric}")
-    return decoded._replace(
-        icc_profile=icc_profile,
-        exif=exif.describe(stream),
-        dpi=_dpi(stream, page),
-    )
+    block = exif.describe(stream)
+    return decoded._replace(icc_profile=icc_profile, exif=block, dpi=exif.read_dpi(block))
 
 
 def read_page(stream: Readable) -> Page:
@@ -312,12 +310,3 @@ def _decode_with_pillow(stream: Readable, icc_profile: bytes | None) -> Decoded:
         image = TiffImageFile(stream)
         image.load()  # turns it upright, too
         return from_pillow(image, icc_profile)
-
-
-def _dpi(stream: Readable, page: Page) -> tuple[float, float] | None:
-    entries = page.directory.entries
-    if 282 not in entries or 283 not in entries:
-        return None
-    x, y = (read_numbers(stream, entries[tag], page.layout)[0] for tag in (282, 283))
-    unit = read_numbers(stream, entries[296], page.layout)[0] if 296 in entries else 2
-    return exif.tidy_dpi((x, y), per_cm=unit == 3) if unit in {2, 3} else None

@@ -20,6 +20,7 @@ from maskwright.image.stream import Readable, Writable
 
 _QUALITY = 95
 _MAX_SIDE = 16_383
+_MAX_CHUNKS = 4096
 
 
 def read_header(stream: Readable) -> Header:
@@ -92,11 +93,11 @@ def encode(
 
 
 def _chunks(stream: Readable) -> list[tuple[bytes, int, int]]:
-    """Return kind, start and length of each chunk; at most a few dozen matter."""
+    """Return kind, start and length of each chunk."""
     chunks: list[tuple[bytes, int, int]] = []
     place = 12
     end = stream.seek(0, 2)
-    while place + 8 <= end and len(chunks) < 64:
+    while place + 8 <= end and len(chunks) < _MAX_CHUNKS:
         stream.seek(place)
         head = stream.read(8)
         length = int.from_bytes(head[4:], "little")
