@@ -27,7 +27,6 @@ DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 STRIDE_PX = 16
 CORES_PX = (2048, 1536, 1024, 768, 512, 384, 256, 128)
 USUAL_CORE_PX = 1024  # where no budget is given
-BYTES_PER_PIXEL = 560  # of a window, at the peak of the network; see benchmarks/matting_memory.py
 
 
 class Matter:
@@ -37,6 +36,7 @@ class Matter:
         model: Takes (1, 4, h, w), normalised RGB and trimap, and returns raw alpha.
         reach_px: How far the network looks from a pixel, or None if it looks at everything.
         align_px: Pixels after which its inner grids repeat.
+        bytes_per_pixel: Memory at the peak of the network, per pixel it is given.
         device: What to compute on: "auto", "cpu", "cuda", "cuda:1", "mps".
         dtype: What to compute in: "auto", "fp32", "bf16", "fp16".
         max_memory: Resident memory that the process may use, such as "4G"; None for no limit.
@@ -48,6 +48,7 @@ class Matter:
         *,
         reach_px: int | None,
         align_px: int,
+        bytes_per_pixel: int,
         device: str = "auto",
         dtype: str = "auto",
         max_memory: str | int | None = None,
@@ -56,6 +57,7 @@ class Matter:
         self.dtype = pick_dtype(dtype, self.device)
         self.model = folded(model).requires_grad_(False).to(self.device, self.dtype)
         self.reach_px, self.align_px = reach_px, align_px
+        self.bytes_per_pixel = bytes_per_pixel
         self.budget = parse_bytes(max_memory) if max_memory is not None else None
 
     @classmethod
@@ -94,6 +96,7 @@ class Matter:
             model,
             reach_px=config.reach_px,
             align_px=config.align_px,
+            bytes_per_pixel=config.bytes_per_pixel,
             device=device,
             dtype=dtype,
             max_memory=max_memory,
@@ -143,10 +146,10 @@ class Matter:
     def _fits(self, grid: Grid, size: tuple[int, int]) -> bool:
         assert self.budget is not None
         pixels = min(largest_window_px(grid), size[0] * size[1])
-        return resident_bytes() + pixels * BYTES_PER_PIXEL <= self.budget
+        return resident_bytes() + pixels * self.bytes_per_pixel <= self.budget
 
     def _check_budget(self, window_px: int) -> None:
-        needed = resident_bytes() + window_px * BYTES_PER_PIXEL
+        needed = resident_bytes() + window_px * self.bytes_per_pixel
         if self.budget is not None and needed > self.budget:
             raise MemoryBudgetError(
                 f"expected at least --max-memory {in_gibibytes(needed)} for this photo and network,"

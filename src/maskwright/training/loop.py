@@ -30,7 +30,7 @@ def run(recipe: str, overrides: Mapping[str, str], *, folder: Path | None = None
     Args:
         recipe: Name of a recipe, or a Python file.
         overrides: Settings as text, such as {"steps": "100"}.
-        folder: Where the run keeps its state; `runs/<recipe>` without one.
+        folder: Where the run keeps its state; `runs/<job's or recipe's name>` without one.
 
     Raises:
         UsageError: If the recipe or a setting does not exist.
@@ -39,11 +39,12 @@ def run(recipe: str, overrides: Mapping[str, str], *, folder: Path | None = None
     name, module = find_recipe(recipe)
     settings = with_overrides(module.Settings(), overrides)
     set_seed(getattr(settings, "seed", 0))
-    return train(module.job(settings), folder=folder or RUNS / name)
+    job = module.job(settings)
+    return train(job, folder=folder or RUNS / (job.name or name))
 
 
 def train(job: Job, *, folder: Path) -> Path:
-    """Run a job to its end; return the weights file."""
+    """Run a job to its end; return the weights file, or the checkpoint of a job without paper."""
     accelerator = Accelerator(mixed_precision=job.precision)
     average = copy.deepcopy(job.model).to(accelerator.device).eval().requires_grad_(False)
     model, optimizer = accelerator.prepare(job.model, job.optimizer)
@@ -79,11 +80,14 @@ def train(job: Job, *, folder: Path) -> Path:
                         checkpoint, step=step, model=bare, average=average, optimizer=optimizer
                     )
     accelerator.wait_for_everyone()
+    if job.paper is None:
+        return checkpoint
     return export(job, average, folder / f"{folder.name}.safetensors")
 
 
 def export(job: Job, average: nn.Module, path: Path) -> Path:
     """Write the averaged weights as people load them, in half precision."""
+    assert job.paper is not None
     state = job.finish(average).state_dict()
     return save_model(
         path, state, paper=job.paper, config=job.config, source=job.source, dtype="fp16"

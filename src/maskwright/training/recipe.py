@@ -38,7 +38,7 @@ class Job:
         rate: Factor on every group's learning rate at a step.
         steps: How many steps the whole run has.
         batch: Samples of a step, over all processes.
-        paper: Which folder of `models/` builds the network.
+        paper: Which folder of `models/` builds the network; None leaves a checkpoint only.
         config: The network's configuration.
         source: One line on where the weights come from, kept in the file.
         validate: Scores the averaged weights every `validate_every` steps.
@@ -49,6 +49,7 @@ class Job:
         clip: Largest norm of the gradient; 0 does not clip.
         workers: Processes that make samples.
         seed: Of the order of samples and of the random draws.
+        name: What the run's folder is called; empty means as the recipe.
         finish: Makes the network that is stored from the averaged one, such as folding norms.
     """
 
@@ -59,7 +60,7 @@ class Job:
     rate: Callable[[int], float]
     steps: int
     batch: int
-    paper: str
+    paper: str | None
     config: Any
     source: str
     validate: Validation | None = None
@@ -70,6 +71,7 @@ class Job:
     clip: float = 0.0
     workers: int = 1
     seed: int = 0
+    name: str = ""
     finish: Callable[[nn.Module], nn.Module] = field(default=lambda model: model)
 
 

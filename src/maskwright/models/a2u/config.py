@@ -77,6 +77,11 @@ class Config:
         return 256 if self.encoder == "mobilenetv2" else None
 
     @property
+    def bytes_per_pixel(self) -> int:
+        """Memory at the peak of inference in fp32, per pixel of the input; measured, rounded up."""
+        return 500 if self.encoder == "mobilenetv2" else 1400
+
+    @property
     def align_px(self) -> int:
         """Pixels after which the network's inner grids repeat."""
         return 64 if self.encoder == "mobilenetv2" else 16

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
+from torch.nn import functional as F
 
 from maskwright.errors import WeightsError
 from maskwright.layers.official import rename, unwrap
@@ -37,6 +38,11 @@ _UNIT = {
     "bn2": "second.norm",
 }
 _PAIR = ("conv", "norm")  # of a sequential: index 0 and index 1
+_IMAGENET_BLOCKS = (
+    "mod1.",
+    *(f"mod2.block{block}." for block in (1, 2, 3)),
+    *(f"mod{stage}.block{block}." for stage in (3, 4) for block in (1, 2, 3, 4)),
+)
 
 
 def infer_config(official: Any) -> Config:
@@ -63,6 +69,32 @@ def convert(official: Any) -> dict[str, Tensor]:
         WeightsError: If a key is not used.
     """
     return rename(unwrap(official), _table(), dropped=DROPPED)
+
+
+def convert_imagenet(official: Any) -> dict[str, Tensor]:
+    """Return the encoder's parameters from an ImageNet ResNet-34 with activated batch norm.
+
+    The blocks that the encoder does not have are ignored. Its first convolution reads RGB; the
+    trimap's weights start at zero.
+
+    Args:
+        official: In the names of the in-place activated batch norm release, `mod1` to `mod4`.
+
+    Raises:
+        WeightsError: If it is another network.
+    """
+    state = unwrap(official)
+    table = _imagenet_table()
+    known = {name: value for name, value in state.items() if name.startswith(_IMAGENET_BLOCKS)}
+    converted = rename(known, table, dropped=DROPPED)
+    if "encoder.stem.conv.weight" not in converted:
+        raise WeightsError(
+            "expected a ResNet-34 with activated batch norm, mod1.conv1.weight is missing; "
+            "is it of another network?"
+        )
+    rgb = converted["encoder.stem.conv.weight"]
+    converted["encoder.stem.conv.weight"] = F.pad(rgb, (0, 0, 0, 0, 0, 1))
+    return converted
 
 
 def _table() -> list[tuple[str, str]]:
@@ -129,3 +161,21 @@ def _decoder() -> list[tuple[str, str]]:
         ]
     table += [(rf"pred\.0\.{i}\.", f"head.0.{leaf}.") for i, leaf in enumerate(_PAIR)]
     return [*table, (r"pred\.1\.", "head.1.")]
+
+
+def _imagenet_table() -> list[tuple[str, str]]:
+    table = [(r"mod1\.conv1\.", "encoder.stem.conv."), (r"mod1\.bn1\.", "encoder.stem.norm.")]
+    for stage, first in ((1, 1), (2, 2), (3, 2)):  # block 1 of the later stages goes down
+        for block in range(first, first + 3):
+            for part, ours in _UNIT.items():
+                at = rf"mod{stage + 1}\.block{block}\.convs\.{part}\."
+                table.append((at, f"encoder.stage{stage}.{block - first}.{ours}."))
+    for stage in (2, 3):
+        block = rf"mod{stage + 1}\.block1\."
+        down = f"encoder.down{stage}"
+        table += [(rf"{block}convs\.{part}\.", f"{down}.{ours}.") for part, ours in _UNIT.items()]
+        table += [
+            (rf"{block}proj_conv\.", f"{down}.shortcut.conv."),
+            (rf"{block}proj_bn\.", f"{down}.shortcut.norm."),
+        ]
+    return table

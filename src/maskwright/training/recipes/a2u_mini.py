@@ -30,6 +30,7 @@ from maskwright.models.a2u.config import MINI
 from maskwright.models.a2u.loss import Composition, alpha_loss, composition_loss, laplacian_loss
 from maskwright.models.a2u.model import AffinityMatting, build
 from maskwright.training.recipe import Job, warmup_cosine
+from maskwright.training.validation import MattingValidation
 
 MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
 DEVIATION = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
@@ -69,6 +70,8 @@ def job(settings: Settings) -> Job:
     return Job(
         model=model,
         dataset=crops(settings),
+        validate=MattingValidation.of(crops(settings, held_out=True), 24),
+        validate_every=500,
         losses=losses,
         optimizer=_optimizer(model, settings.learning_rate),
         rate=warmup_cosine(warmup=200, steps=settings.steps),
@@ -85,20 +88,23 @@ def job(settings: Settings) -> Job:
     )
 
 
-def crops(settings: Settings) -> CompositeCrops:
-    """Return the training crops."""
-    drawn = ProceduralForegrounds(settings.procedural, (640, 640), seed=settings.seed)
+def crops(settings: Settings, *, held_out: bool = False) -> CompositeCrops:
+    """Return the training crops, or larger ones of the held-out files."""
+    count, seed = (8, settings.seed + 1) if held_out else (settings.procedural, settings.seed)
+    drawn = ProceduralForegrounds(count, (640, 640), seed=seed)
     foregrounds: list[tuple[float, Source[Foreground]]] = [(0.3, drawn)]
-    backgrounds: Source[np.ndarray] = ProceduralBackgrounds(60, (480, 640), seed=settings.seed)
+    backgrounds: Source[np.ndarray] = ProceduralBackgrounds(60, (480, 640), seed=seed)
     if settings.data:
         folder = Path(settings.data)
-        files = split_foregrounds(folder / "matting_fg_real" / "fg").training
+        things = split_foregrounds(folder / "matting_fg_real" / "fg")
+        scenes = split_backgrounds(folder / "backgrounds")
         alphas = folder / "matting_fg_real" / "alpha"
+        files = things.held_out if held_out else things.training
         rows = [TrainingRow(file.stem, file, alphas / file.name) for file in files]
         foregrounds.append((0.7, FolderForegrounds(rows)))
-        backgrounds = FolderBackgrounds(split_backgrounds(folder / "backgrounds").training)
-    plan = CropPlan(side_px=settings.side_px)
-    return CompositeCrops(foregrounds, backgrounds, plan=plan, seed=settings.seed)
+        backgrounds = FolderBackgrounds(scenes.held_out if held_out else scenes.training)
+    plan = CropPlan(side_px=384 if held_out else settings.side_px)
+    return CompositeCrops(foregrounds, backgrounds, plan=plan, seed=seed)
 
 
 def losses(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
