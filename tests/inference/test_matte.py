@@ -105,7 +105,7 @@ def test_a_budget_picks_smaller_tiles_with_the_same_result(scene):
         Local(),
         reach_px=32,
         align_px=16,
-        bytes_per_pixel=2**30 // (200 * 200),
+        bytes_per_pixel=2**30 // (230 * 230),
         device="cpu",
         max_memory=budget,
     )
