@@ -12,30 +12,6 @@ HEIGHT, WIDTH = 7, 11
 LARGE = (293, 307)  # more than DENSE_PIXELS
 
 
-def hair(size, *, seed=0, strands=90):
-    """Return alpha of a head with anti-aliased strands, its colours, and those behind it."""
-    height, width = size
-    rng = np.random.default_rng(seed)
-    fine = np.zeros((4 * height, 4 * width), np.uint8)
-    centre, radius = np.array([2 * width, 2 * height]), int(min(size))
-    cv2.circle(fine, centre.tolist(), radius, 255, -1)
-    for _ in range(strands):
-        angle = rng.uniform(0, 2 * np.pi)
-        point = centre + 0.95 * radius * np.array([np.cos(angle), np.sin(angle)])
-        points = [point]
-        for _ in range(15):
-            angle += rng.normal(0, 0.2)
-            points.append(points[-1] + 0.04 * radius * np.array([np.cos(angle), np.sin(angle)]))
-        cv2.polylines(fine, [np.array(points, np.int32)], False, 255, int(rng.integers(2, 6)))
-    alpha = cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA) / np.float32(255)
-    grids = rng.uniform(0.05, 0.95, (2, 5, 5, 3)).astype(np.float32)
-    colours, behind = (
-        np.clip(cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
-        for grid in grids
-    )
-    return alpha, colours, behind
-
-
 def mixed(alpha, colours, behind):
     return alpha[..., None] * colours + (1 - alpha[..., None]) * behind
 
@@ -106,7 +82,7 @@ def test_colours_are_found_again_where_both_layers_are_of_one_colour():
 
 
 @pytest.mark.parametrize("size", [(131, 137), LARGE])
-def test_known_pixels_are_copied_and_mixing_again_gives_the_image(size):
+def test_known_pixels_are_copied_and_mixing_again_gives_the_image(size, hair):
     alpha, colours, behind = hair(size)
     image = mixed(alpha, colours, behind)
     foreground, background = estimate_layers(image, alpha)
@@ -117,14 +93,14 @@ def test_known_pixels_are_copied_and_mixing_again_gives_the_image(size):
 
 
 @pytest.mark.parametrize("size", [(131, 137), LARGE])
-def test_hair_shows_a_small_part_of_the_error_of_raw_colours(size):
+def test_hair_shows_a_small_part_of_the_error_of_raw_colours(size, hair):
     alpha, colours, behind = hair(size)
     image = mixed(alpha, colours, behind)
     estimate = estimate_foreground(image, alpha)
     assert soft_error(estimate, colours, alpha) < soft_error(image, colours, alpha) / 8
 
 
-def test_hair_is_nearer_to_the_truth_than_pymatting_and_not_far_from_it():
+def test_hair_is_nearer_to_the_truth_than_pymatting_and_not_far_from_it(hair):
     for seed in (1, 2):
         alpha, colours, behind = hair(LARGE, seed=seed)
         image = mixed(alpha, colours, behind)
@@ -134,7 +110,7 @@ def test_hair_is_nearer_to_the_truth_than_pymatting_and_not_far_from_it():
         assert soft_error(estimate, oracle, alpha) < 3
 
 
-def test_strips_change_nothing(monkeypatch):
+def test_strips_change_nothing(monkeypatch, hair):
     alpha, colours, behind = hair(LARGE)
     image = mixed(alpha, colours, behind)
     whole = estimate_layers(image, alpha)
@@ -143,14 +119,14 @@ def test_strips_change_nothing(monkeypatch):
         np.testing.assert_array_equal(layer, in_strips)
 
 
-def test_transparent_pixels_take_the_colour_of_the_foreground_beside_them():
+def test_transparent_pixels_take_the_colour_of_the_foreground_beside_them(hair):
     alpha, colours, behind = hair(LARGE)
     estimate = estimate_foreground(mixed(alpha, colours, behind), alpha)
     near = (alpha == 0) & (cv2.dilate(alpha, np.ones((7, 7))) > 0)
     assert np.abs(estimate - colours)[near].mean() < np.abs(behind - colours)[near].mean() / 5
 
 
-def test_a_cut_out_resized_channel_by_channel_shows_no_fringe():
+def test_a_cut_out_resized_channel_by_channel_shows_no_fringe(hair):
     alpha, colours, behind = hair(LARGE)
     image = mixed(alpha, colours, behind)
 
@@ -186,7 +162,7 @@ def test_the_smallest_photos_have_colours(size):
         assert (layer <= 1).all()
 
 
-def test_64_bit_views_and_32_bit_arrays_give_the_same_and_are_not_changed():
+def test_64_bit_views_and_32_bit_arrays_give_the_same_and_are_not_changed(hair):
     alpha, colours, behind = hair((53, 59))
     image = mixed(alpha, colours, behind)
     wide = np.asfortranarray(image.astype(np.float64)), np.asfortranarray(alpha.astype(np.float64))
