@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from maskwright.image import exif
+from maskwright.image import exif, ifd
 
 
 def block(orientation=6, thumbnail=b"", order="<", **resolution):
@@ -77,6 +77,9 @@ def test_the_thumbnail_goes_with_all_its_bytes(order):
     assert b"background" in before
     assert b"background" not in after
     assert b"Maker of the camera" in after
+    stream = BytesIO(after)
+    layout, first = ifd.read_layout(stream)
+    assert ifd.read_directory(stream, first, layout).next == 0
 
 
 @pytest.mark.parametrize("bad", [0, 9, 65535, None])

@@ -35,6 +35,7 @@ _ASSOCIATED, _UNSPECIFIED = 1, 0
 _ICC_PROFILE = 34675
 _MAX_SEGMENT_PIXELS = 1 << 24
 _MAX_CHANNELS = 8
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Page:
     photometric: int
     compression: int
     predictor: int
+    has_reversed_bits: bool
     is_planar: bool
     extra: tuple[int, ...]
     orientation: int
@@ -150,6 +152,7 @@ def read_page(stream: Readable) -> Page:
         photometric=photometric,
         compression=numbers(259, (_NONE,))[0],
         predictor=numbers(317, (1,))[0],
+        has_reversed_bits=numbers(266, (1,))[0] == 2,
         is_planar=numbers(284, (1,))[0] == 2 and channels > 1,
         extra=numbers(338, ()) if channels > colours else (),
         orientation=orientation if 1 <= orientation <= 8 else 1,
@@ -218,6 +221,8 @@ def _decode_segment(stream: Readable, page: Page, segment: _Segment) -> NDArray[
     row_bytes = page.segment[1] * channels * stored.itemsize
     stream.seek(segment.start)
     packed = stream.read(segment.length)
+    if page.has_reversed_bits:
+        packed = packed.translate(_REVERSED)
     data = _unpack(packed, page.compression, shape=(segment.rows, row_bytes))
     if data.size < segment.rows * row_bytes:
         raise ValueError("a strip or tile is too short")
@@ -296,7 +301,7 @@ def _with_straight_alpha(
         return pixels[..., : colours + 1]
     colour, alpha = pixels[..., :colours], pixels[..., colours : colours + 1]
     full = _full_scale(pixels.dtype)
-    share = np.maximum(alpha.astype(np.float64), 1e-12) / full
+    share = np.maximum(alpha.astype(np.float32), 1e-12) / full
     straight = np.clip(colour / share, 0, full)
     if pixels.dtype.kind != "f":
         straight = np.rint(straight)
