@@ -56,12 +56,12 @@ def test_known_pixels_are_exactly_what_the_trimap_says(matter, scene):
 
 @pytest.mark.parametrize("core_px", [16, 48, 128])
 @pytest.mark.parametrize("shift_px", [0, 16])
-def test_tiles_equal_the_whole(matter, scene, monkeypatch, core_px, shift_px):
+def test_tiles_equal_the_whole(matter, scene, core_px, shift_px):
     photo, trimap = scene
     whole = Matter(Local(), reach_px=None, align_px=16, bytes_per_pixel=100, device="cpu")
-    monkeypatch.setattr(matter, "_grid", lambda size: Grid(core_px, 32, 16, shift_px))
+    matter.grid = Grid(core_px, 32, 16, shift_px)
     tiled, untiled = matter.matte(photo, trimap), whole.matte(photo, trimap)
-    assert len(list(plan_tiles(trimap == 128, Grid(core_px, 32, 16, shift_px)))) > 1
+    assert len(list(plan_tiles(trimap == 128, matter.grid))) > 1
     np.testing.assert_allclose(tiled.alpha, untiled.alpha, atol=1e-5)
 
 

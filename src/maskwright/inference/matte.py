@@ -59,6 +59,7 @@ class Matter:
         self.reach_px, self.align_px = reach_px, align_px
         self.bytes_per_pixel = bytes_per_pixel
         self.budget = parse_bytes(max_memory) if max_memory is not None else None
+        self.grid: Grid | None = None  # set to cut every photo so; else size and budget decide
 
     @classmethod
     def load(
@@ -125,7 +126,7 @@ class Matter:
         known = read_trimap(values, size=photo.size)
         alpha = (known == 255).astype(np.float32)
         unknown = known == 128
-        for tile in plan_tiles(unknown, self._grid(photo.size)):
+        for tile in plan_tiles(unknown, self.grid or self._grid(photo.size)):
             result = self._predict(photo, known, tile)
             np.copyto(alpha[tile.core], result, where=unknown[tile.core])
         return Matte(alpha)

@@ -71,10 +71,11 @@ class Config:
     def reach_px(self) -> int | None:
         """How far from a pixel the network looks, or None if at the whole image.
 
-        Pooled kernels and the mean in the ASPP see everything. The compact network's layers end
-        at 440 pixels in theory; beyond 256 what they see changes alpha by less than 1/255.
+        Pooled kernels and the mean in the ASPP see everything. The compact network's layers and
+        hints end further out in theory; what lies beyond 320 pixels changes alpha by less than
+        1/255 (`benchmarks/tiles.py`).
         """
-        return 256 if self.encoder == "mobilenetv2" else None
+        return 320 if self.encoder == "mobilenetv2" else None
 
     @property
     def bytes_per_pixel(self) -> int:
