@@ -8,7 +8,7 @@ from maskwright.cli.main import run
     [
         (
             ["a2u_maxi"],
-            "expected a recipe's name or a Python file, got 'a2u_maxi'; there are a2u_m",
+            "expected a recipe's name or a Python file, got 'a2u_maxi'; there are a2u",
         ),
         (["a2u_mini", "--set", "stops=3"], "--set expects one of data, steps, batch"),
         (["a2u_mini", "--set", "steps=few"], "--set steps expects int, got 'few'"),
