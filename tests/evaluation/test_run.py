@@ -1,11 +1,16 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from maskwright.errors import DataError, MemoryBudgetError, UsageError
 from maskwright.evaluation.run import Item, pair_files, score_items
+from maskwright.inference.matte import Matter
 from maskwright.metrics.matting import connectivity_error, gradient_error, mad, mse, sad
+from maskwright.models import a2u
+from maskwright.models.a2u.config import MINI
 from maskwright.structures.matte import Matte
+from maskwright.weights.load import save_model
 
 HEIGHT, WIDTH = 17, 23
 NAMES = ["ape", "bee", "cat"]
@@ -131,6 +136,20 @@ def test_a_model_is_given_photo_and_trimap_and_scored_in_8_bits(folders):
     alpha, trimap = read(folders / "alpha/ape.png") / 255, read(folders / "trimap/ape.png")
     prediction = np.where(trimap == 128, 128 / 255, trimap / 255)  # 127.5 is rounded to even
     assert rows[0].scores["sad"] == pytest.approx(sad(prediction, alpha, trimap))
+
+
+def test_a_network_gets_the_scores_of_the_mattes_it_gives_its_users(folders):
+    torch.manual_seed(0)
+    weights = folders / "untrained.safetensors"
+    save_model(weights, a2u.build(MINI).state_dict(), paper="a2u", config=MINI, source="a test")
+    matter = Matter.load(weights, device="cpu")
+    for row in score_items(items_of(folders, source="photo"), matte=matter.matte):
+        trimap = read(folders / f"trimap/{row.name}.png")
+        matte = matter.matte(folders / f"photo/{row.name}.jpg", trimap)
+        prediction = np.rint(matte.alpha * 255) / 255
+        alpha = read(folders / f"alpha/{row.name}.png") / 255
+        assert row.scores["sad"] == pytest.approx(sad(prediction, alpha, trimap))
+        assert row.scores["sad"] > 0
 
 
 def test_16_bit_predictions_are_scored_as_they_are(folders):

@@ -200,8 +200,8 @@ def _region_grown_from(
 ) -> Bool[np.ndarray, "h w"] | None:
     """Return the region at this step around that of a higher step, if it is surely the largest.
 
-    It is when it holds more than half of what reaches the step. Filling one region takes a sixth
-    of the time of numbering all of them.
+    It is when it holds more than half of what reaches the step. Filling one region is much
+    faster than numbering all of them.
     """
     if higher is None:
         return None
