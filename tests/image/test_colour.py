@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ImageCms
 
@@ -25,6 +25,7 @@ def test_halves_are_rounded_to_even():
 
 
 @given(st.floats(-1e9, 1e9, width=32))
+@settings(deadline=None)
 def test_values_outside_zero_to_one_are_clipped(value):
     array = np.array([value], np.float32)
     for dtype, top in [(np.uint8, 255), (np.uint16, 65535), (np.float32, 1)]:

@@ -2,7 +2,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
@@ -142,6 +142,7 @@ samples = st.sampled_from([
 
 
 @given(samples, st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=5))
+@settings(deadline=None)
 def test_no_damage_raises_anything(data, changes):
     damaged = bytearray(data)
     for place, value in changes:

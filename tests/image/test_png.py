@@ -119,7 +119,7 @@ def test_interlaced_pixels_are_read():
         st.tuples(st.integers(1, 13), st.integers(1, 17), st.sampled_from([1, 2, 3, 4])),
     )
 )
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_what_is_encoded_is_decoded_by_us_and_by_others(pixels):
     stream = BytesIO()
     png.encode(stream, pixels)

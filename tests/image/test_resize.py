@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maskwright.errors import ShapeError, UsageError
@@ -42,6 +42,7 @@ def test_linear_interpolates_between_pixel_centres():
 
 
 @given(sides, sides, sides, sides)
+@settings(deadline=None)
 def test_nearest_copies_the_pixel_under_the_centre(h, w, new_h, new_w):
     array = np.arange(h * w).reshape(h, w)
     resized = resize(array, (new_h, new_w), kind="nearest")
@@ -52,6 +53,7 @@ def test_nearest_copies_the_pixel_under_the_centre(h, w, new_h, new_w):
 
 
 @given(st.sampled_from(KINDS), sides, sides, sides, sides)
+@settings(deadline=None)
 def test_no_value_leaves_the_range_of_the_input(kind, h, w, new_h, new_w):
     array = np.random.default_rng(h * 100 + w).integers(0, 2, (h, w)).astype(np.float32)
     resized = resize(array, (new_h, new_w), kind=kind)

@@ -247,7 +247,7 @@ def test_lzw_of_others_is_read():
         st.tuples(st.integers(1, 13), st.integers(1, 17), st.sampled_from([1, 2, 3, 4])),
     )
 )
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_what_is_encoded_is_decoded_by_us_and_by_others(pixels):
     stream = BytesIO()
     tiff_write.encode(stream, pixels)
