@@ -160,6 +160,14 @@ def test_what_cannot_be_done_is_one_line(cut, folder, capsys, arguments, code, l
     assert sorted(folder.iterdir()) == before
 
 
+@pytest.mark.filterwarnings("default")
+def test_a_trimap_with_a_little_other_grey_is_read_with_a_warning(cut, folder, capsys):
+    Image.fromarray(np.where(pixels("trimap.png") == 128, 127, pixels("trimap.png"))).save("t.png")
+    assert cut("matte", "photo.png", "--trimap", "t.png", "-o", "out.png") == 0
+    warning, done = capsys.readouterr().err.splitlines()
+    assert warning.startswith("maskwright: warning: t.png: unknown is 128") and "out.png" in done
+
+
 def test_weights_of_unknown_terms_are_refused_for_commercial_use(cut, capsys):
     arguments = ["photo.png", "--trimap", "trimap.png", "-o", "out.png", "--commercial"]
     assert cut("cutout", *arguments) == 3

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from maskwright.cli import flags
 from maskwright.cli.items import PIPE, Companions, Item
-from maskwright.cli.pictures import open_source
+from maskwright.cli.pictures import open_source, pixel_limit
 from maskwright.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,10 +20,12 @@ class Hints:
     Attributes:
         files: The trimaps or masks.
         band: Width of the unknown band around a mask's edge.
+        max_pixels: The value of --max-pixels, which holds for them too.
     """
 
     files: Companions
     band: str | int = "auto"
+    max_pixels: str | None = None
 
     def trimap(self, item: Item, photo: "Photo") -> Any:
         """Return the trimap of a photo, uint8 (h, w).
@@ -34,13 +36,21 @@ class Hints:
         from maskwright.image.io import read_mask
         from maskwright.image.trimap import read_trimap, trimap_from_mask
 
-        source = open_source(self.files.of(item))
+        source, limit = open_source(self.files.of(item)), pixel_limit(self.max_pixels)
         if self.files.kind == "trimap":
-            return read_trimap(source, photo.size)
-        return trimap_from_mask(read_mask(source, photo.size), self.band, image=photo)
+            return read_trimap(source, photo.size, max_pixels=limit)
+        mask = read_mask(source, photo.size, max_pixels=limit)
+        return trimap_from_mask(mask, self.band, image=photo)
 
 
-def parse_hints(trimap: str | None, mask: str | None, band: str, *, photos: list[str]) -> Hints:
+def parse_hints(
+    trimap: str | None,
+    mask: str | None,
+    band: str = "auto",
+    *,
+    photos: list[str],
+    max_pixels: str | None = None,
+) -> Hints:
     """Return where the object is, by --trimap or by --mask and --band.
 
     Raises:
@@ -58,7 +68,7 @@ def parse_hints(trimap: str | None, mask: str | None, band: str, *, photos: list
     if PIPE in (trimap, mask) and not is_one_file:
         raise UsageError("a trimap or mask from standard input (-) needs one photo from a file")
     if mask:
-        return Hints(Companions(mask, "mask"), flags.band_width(band))
+        return Hints(Companions(mask, "mask"), flags.band_width(band), max_pixels)
     if band != "auto":
         raise UsageError("--band belongs to --mask; a trimap has its band drawn in")
-    return Hints(Companions(trimap or "", "trimap"))
+    return Hints(Companions(trimap or "", "trimap"), max_pixels=max_pixels)

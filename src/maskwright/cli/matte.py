@@ -55,7 +55,7 @@ def matte(
     It is a grey picture: black is background, white the object.
     """
     flags.set_verbosity(quiet=quiet, verbose=verbose)
-    hints = parse_hints(trimap, mask, band, photos=photos)
+    hints = parse_hints(trimap, mask, band, photos=photos, max_pixels=max_pixels)
     items = plan_items(photos, output, recursive=recursive)
     check_formats(items, OPAQUE)
     matter = open_matter(
@@ -112,7 +112,7 @@ def cutout(
     Edges are soft and of the object's own colour; alpha is straight, metadata are kept.
     """
     flags.set_verbosity(quiet=quiet, verbose=verbose)
-    hints = parse_hints(trimap, mask, band, photos=photos)
+    hints = parse_hints(trimap, mask, band, photos=photos, max_pixels=max_pixels)
     items = plan_items(photos, output, recursive=recursive)
     if background:
         check_formats(items, OPAQUE)

@@ -19,13 +19,18 @@ OPAQUE = (*WITH_ALPHA, ".jpg", ".jpeg")
 
 def read_item(item: Item, max_pixels: str | None, *, overwrite: bool) -> "Photo":
     """Return the photo, read after it is clear that its result may be written."""
+    from maskwright.image.io import read_photo
+
     if item.target != PIPE:
         check_target(item.target, overwrite=overwrite)
-    from maskwright.image.io import read_photo
+    return read_photo(open_source(item.source), max_pixels=pixel_limit(max_pixels))
+
+
+def pixel_limit(max_pixels: str | None) -> int:
+    """Return how many pixels a picture may have, by --max-pixels or by default."""
     from maskwright.image.photo import DEFAULT_MAX_PIXELS
 
-    limit = flags.pixel_count(max_pixels) if max_pixels else DEFAULT_MAX_PIXELS
-    return read_photo(open_source(item.source), max_pixels=limit)
+    return flags.pixel_count(max_pixels) if max_pixels else DEFAULT_MAX_PIXELS
 
 
 def open_source(path: str) -> Path | bytes:
