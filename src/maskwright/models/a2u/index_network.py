@@ -1,7 +1,7 @@
 """Index networks: soft pooling indices predicted from the features, used on both ways.
 
-Lu et al., "Index Networks", TPAMI 2020, arXiv:1908.09895, section 4; the non-linear variant
-without the weak context.
+Lu et al., "Index Networks", TPAMI 2020, arXiv:1908.09895; the non-linear variant without the
+weak context.
 """
 
 from typing import Literal

@@ -1,4 +1,4 @@
-"""The toy task of section 4.1: squeeze small grey pictures and restore them.
+"""The paper's toy task: squeeze small grey pictures and restore them.
 
 Dai, Lu, Shen, CVPR 2021, arXiv:2011.14288. There are no skip connections, so that all detail
 finer than the smallest map comes through what the samplers remember. The widths are ours.
@@ -15,7 +15,7 @@ from maskwright.models.a2u.samplers import SAMPLERS, Sampler
 
 WIDTHS = (32, 64, 128, 256)  # at 1, 1/2, 1/4, 1/8
 STRIDE = 8
-MEAN, DEVIATION = 0.1307, 0.3081  # of MNIST, as in the published protocol
+MEAN, DEVIATION = 0.1307, 0.3081  # of MNIST, as in public code for this task
 
 
 class Reconstruction(nn.Module):

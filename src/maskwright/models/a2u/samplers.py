@@ -1,7 +1,7 @@
 """Ways to halve and double a feature map, all with one interface, compared on reconstruction.
 
-Dai, Lu, Shen, CVPR 2021, arXiv:2011.14288, section 4.1, compare their operator with others this
-way. Every sampler belongs to one level of a network and keeps the number of channels.
+Dai, Lu, Shen, CVPR 2021, arXiv:2011.14288, compare their operator with others this way. Every
+sampler belongs to one level of a network and keeps the number of channels.
 """
 
 from collections.abc import Callable

@@ -4,9 +4,9 @@ Command: maskwright train reconstruction --set operator=a2u_dynamic_shared
 All operators in one table: python -m benchmarks.reconstruction
 Data: pictures drawn from the seed, or --set images=FOLDER with any small ones, such as those of
 Fashion-MNIST. Every seventh, in the order of their names, is only scored.
-Protocol: that of Dai, Lu, Shen, CVPR 2021, arXiv:2011.14288, section 4.1: L1, SGD with momentum,
-batches of 100, a tenth of the rate after 50, 70 and 85 % of the run. The default, 6000 steps on
-6000 drawn pictures, is 100 epochs: one to three hours on one core.
+Protocol: that of public code for the toy task of Dai, Lu, Shen, CVPR 2021, arXiv:2011.14288: L1,
+SGD with momentum, batches of 100, 100 epochs, a tenth of the rate after 50, 70 and 85 % of them.
+The default, 6000 steps on 6000 drawn pictures, takes one to four hours on one core.
 """
 
 from dataclasses import dataclass
