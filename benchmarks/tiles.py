@@ -44,7 +44,7 @@ def main() -> None:
     run = provenance("tiles")
     matter = Matter.load(options.model, device="cpu")
     align = matter.align_px
-    halo: int = options.halo or matter.reach_px
+    halo: int = options.halo or matter.reach_px or 0
     with tempfile.TemporaryDirectory() as name:
         photo, trimap = make_photo(Path(name), options.megapixels)
         size = read_photo(photo).size

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import skimage.data
-from maskwright.image.compose import compose, parse_colour
 from numpy.typing import NDArray
 
 import maskwright as mw
+from maskwright.image.colour import from_float, to_float
+from maskwright.image.compose import compose, parse_colour
 from maskwright.image.io import write_image
 
 TRIMAP = Path(__file__).parent / "astronaut_trimap.png"
@@ -26,34 +27,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--output", type=Path, default=Path("demo"))
     folder: Path = parser.parse_args().output
-    photo = skimage.data.astronaut()
+    photo: NDArray[np.uint8] = skimage.data.astronaut()  # type: ignore[no-untyped-call]
 
     matte = mw.Matter.load("a2u-mini").matte(photo, TRIMAP)
     cutout = mw.cut_out(photo, matte)
 
-    colours, alpha = cutout.rgba[..., :3] / 255, cutout.rgba[..., 3] / 255
-    checks = checkerboard(photo.shape[:2])
-    teal = np.broadcast_to(parse_colour("#0b6e6e"), photo.shape)
-    panels = [photo, *(composed(colours, alpha, behind) for behind in (checks, teal))]
-    panels.insert(1, np.repeat(np.rint(255 * alpha)[..., None], 3, axis=2).astype(np.uint8))
+    grey = from_float(np.repeat(np.asarray(matte.alpha)[..., None], 3, axis=2), np.uint8)
+    backgrounds = (checkerboard(matte.size), parse_colour("#0b6e6e"))
+    on_backgrounds = [laid_on(background, cutout) for background in backgrounds]
     pictures = {
         "alpha.png": matte.alpha,
         "cutout.png": cutout.rgba,
-        "sheet.jpg": np.hstack(panels),
+        "sheet.jpg": np.hstack([photo, grey, *on_backgrounds]),
     }
     for name, pixels in pictures.items():
         write_image(folder / name, pixels, overwrite=True)
         print(folder / name)
 
 
-def composed(
-    colours: NDArray[np.floating], alpha: NDArray[np.floating], behind: NDArray[np.floating]
-) -> NDArray[np.uint8]:
+def laid_on(background: NDArray[np.floating], cutout: mw.Cutout) -> NDArray[np.generic]:
     """Return the cut-out before a background, 8 bit."""
-    result = compose(
-        colours.astype(np.float32), alpha.astype(np.float32), behind.astype(np.float32)
-    )
-    return np.rint(255 * result).astype(np.uint8)
+    rgba = to_float(cutout.rgba)
+    return from_float(compose(rgba[..., :3], rgba[..., 3], background), np.uint8)
 
 
 def checkerboard(size: tuple[int, int]) -> NDArray[np.floating]:

@@ -171,11 +171,12 @@ def _imagenet_table() -> list[tuple[str, str]]:
                 at = rf"mod{stage + 1}\.block{block}\.convs\.{part}\."
                 table.append((at, f"encoder.stage{stage}.{block - first}.{ours}."))
     for stage in (2, 3):
-        block = rf"mod{stage + 1}\.block1\."
-        down = f"encoder.down{stage}"
-        table += [(rf"{block}convs\.{part}\.", f"{down}.{ours}.") for part, ours in _UNIT.items()]
+        first_block, down = rf"mod{stage + 1}\.block1\.", f"encoder.down{stage}"
         table += [
-            (rf"{block}proj_conv\.", f"{down}.shortcut.conv."),
-            (rf"{block}proj_bn\.", f"{down}.shortcut.norm."),
+            (rf"{first_block}convs\.{part}\.", f"{down}.{ours}.") for part, ours in _UNIT.items()
+        ]
+        table += [
+            (rf"{first_block}proj_conv\.", f"{down}.shortcut.conv."),
+            (rf"{first_block}proj_bn\.", f"{down}.shortcut.norm."),
         ]
     return table
