@@ -64,8 +64,8 @@ def measure(settings: Settings) -> Row:
     return Row(settings.operator, sum(counts.values()), of_samplers, json.loads(last), seconds)
 
 
-def page(rows: list[Row], settings: Settings) -> str:
-    """Return the table with what it needs to be made again."""
+def page(rows: list[Row], settings: Settings, *, run: dict[str, str]) -> str:
+    """Return the table with what it needs to be made again, `run` being its provenance."""
     training, held_out = pictures(settings)
     note = NOTE.format(
         clock="wall clock" if ON_GPU else "processor time",
@@ -77,7 +77,6 @@ def page(rows: list[Row], settings: Settings) -> str:
         source="of a folder" if settings.images else "drawn",
         seed=settings.seed,
     )
-    run = provenance("reconstruction", device="cuda" if ON_GPU else "cpu")
     lines = ["# Sampling operators on image reconstruction", ""]
     lines += [*(f"- {key}: `{value}`" for key, value in run.items()), "", note]
     lines += ["| operator | parameters | of samplers | PSNR, dB | SSIM | seconds |"]
@@ -106,12 +105,13 @@ def main() -> None:
         batch=options.batch,
         seed=options.seed,
     )
+    run = provenance("reconstruction", device="cuda" if ON_GPU else "cpu")
     rows = []
     for operator in options.operators:
         rows.append(measure(replace(settings, operator=operator)))
         print(rows[-1], flush=True)
     with atomic_write(options.output, overwrite=True) as file:
-        file.write(page(rows, settings).encode())
+        file.write(page(rows, settings, run=run).encode())
 
 
 if __name__ == "__main__":
