@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from torch import nn, optim
 from torch.utils.data import Dataset
 
@@ -22,6 +23,12 @@ from maskwright.weights.load import load_model
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
+@pytest.fixture(autouse=True)
+def fresh_process():
+    """Forget the precision of the run before, as a new process would."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
 class Noise(Dataset):
     def __len__(self):
         return 5
@@ -31,7 +38,7 @@ class Noise(Dataset):
         return {"x": torch.from_numpy(rng.random((4, 16, 32), dtype=np.float32))}
 
 
-def job(steps, *, losses=None, save_every=2):
+def job(steps, *, losses=None, precision="no"):
     torch.manual_seed(0)
     model = a2u.build(MINI)
 
@@ -52,8 +59,9 @@ def job(steps, *, losses=None, save_every=2):
         source="a test",
         validate=lambda model: ({"score": 1.5}, [np.zeros((8, 8, 3), np.uint8)]),
         validate_every=2,
-        save_every=save_every,
+        save_every=2,
         average=0.9,
+        precision=precision,
         workers=0,
     )
 
@@ -81,6 +89,14 @@ def test_the_weights_load_and_scores_and_sheets_are_kept(tmp_path):
     (line,) = (tmp_path / "run" / "scores.jsonl").read_text().splitlines()
     assert json.loads(line) == {"step": 2, "score": 1.5}
     assert (tmp_path / "run" / "sheets" / "sheet-0000002-0.png").is_file()
+
+
+def test_mixed_precision_trains_and_stores_full_weights(tmp_path):
+    train(job(2, precision="bf16"), folder=tmp_path / "run")
+    state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["model"]
+    assert {v.dtype for v in state.values() if v.is_floating_point()} == {torch.float32}
+    start = job(2).model.state_dict()
+    assert not torch.equal(state["head.weight"], start["head.weight"])
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path):
@@ -122,7 +138,7 @@ def test_overrides_keep_the_types_of_the_settings():
 
 
 def test_unknown_and_incomplete_recipes_are_named(tmp_path):
-    with pytest.raises(UsageError, match="got 'dreams'; there are a2u_mini"):
+    with pytest.raises(UsageError, match="got 'dreams'; there are a2u, a2u_mini"):
         find_recipe("dreams")
     (tmp_path / "half.py").write_text("Settings = dict\n")
     with pytest.raises(UsageError, match="half.py lacks job"):

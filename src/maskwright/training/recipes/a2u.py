@@ -49,6 +49,7 @@ class Settings:
         epochs: The rate falls to a tenth after two thirds, and again after 26 of 30.
         steps_per_epoch: Steps that count as an epoch.
         batch: Samples of a step, over all processes.
+        precision: "no" computes in fp32, "bf16" mixed.
         workers: Processes that make samples.
         seed: Of everything random.
     """
@@ -59,6 +60,7 @@ class Settings:
     epochs: int = 30
     steps_per_epoch: int = 6000
     batch: int = 16
+    precision: str = "no"
     workers: int = 4
     seed: int = 6
 
@@ -84,6 +86,7 @@ def job(settings: Settings) -> Job:
         source="maskwright recipe a2u",
         validate=MattingValidation.of(dataset, 8),
         validate_every=settings.steps_per_epoch,
+        precision=settings.precision,
         workers=settings.workers,
         seed=settings.seed,
     )

@@ -47,6 +47,7 @@ class Settings:
         side_px: Side of a crop.
         procedural: How many procedural foregrounds are drawn before the run.
         learning_rate: Of the new layers; the pretrained ones learn at a fifth of it.
+        precision: "no" computes in fp32, "bf16" mixed.
         workers: Processes that make crops.
         seed: Of everything random.
     """
@@ -57,6 +58,7 @@ class Settings:
     side_px: int = 192
     procedural: int = 160
     learning_rate: float = 2e-3
+    precision: str = "no"
     workers: int = 1
     seed: int = 0
 
@@ -83,6 +85,7 @@ def job(settings: Settings) -> Job:
         save_every=50,
         average=0.998,
         clip=1.0,
+        precision=settings.precision,
         workers=settings.workers,
         seed=settings.seed,
     )
