@@ -123,5 +123,5 @@ def test_commercial_use_of_forbidden_weights_is_refused_before_any_work(home, ca
     arguments = [verb, str(home / "near.safetensors"), "-o", "x.png", "--mask", str(home)]
     assert run([*arguments, "--model", "near", "--commercial"]) == 3
     line = capsys.readouterr().err
-    assert line.startswith("maskwright: near may not be used commercially (licence CC BY-NC 4.0")
+    assert line.startswith("maskwright: near may not be used commercially: its licence (CC BY-NC")
     assert line.count("\n") == 1

@@ -50,7 +50,7 @@ def test_a_far_off_name_is_answered_with_all_names():
         find_weight("x")
 
 
-def test_the_refusal_names_licence_and_data():
+def test_the_refusal_names_the_licence_and_where_the_terms_are():
     row = WeightRow(
         name="hobby",
         paper="a2u",
@@ -64,5 +64,7 @@ def test_the_refusal_names_licence_and_data():
         bytes=7,
         embedded=False,
     )
-    with pytest.raises(LicenceError, match=r"licence CC BY-NC 4.0, data: Photos of Ada \(research"):
+    with pytest.raises(
+        LicenceError, match=r"licence \(CC BY-NC 4.0\) or .* `maskwright models info hobby`"
+    ):
         check_commercial(row)

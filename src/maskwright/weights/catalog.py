@@ -56,7 +56,7 @@ _ROWS = (
         paper="a2u",
         task="matting",
         url="",
-        sha256="",
+        sha256="a74ef9f03cdfe5deba270947c2ea8b071f26fe8c959b0f38561acef845340267",
         licence="Apache-2.0",
         commercial=False,
         data=(
@@ -72,7 +72,7 @@ _ROWS = (
             ("MobileNetV2 for ImageNet, as a start", "Apache-2.0; ImageNet: research"),
         ),
         scores={},
-        bytes=0,
+        bytes=1488628,
         embedded=True,
         recipe="maskwright train a2u_mini",
     ),
@@ -105,8 +105,8 @@ def check_commercial(row: WeightRow) -> None:
         LicenceError: If their licence, or the terms of any training set, forbid it.
     """
     if not row.commercial:
-        terms = "; ".join(f"{name} ({terms})" for name, terms in row.data) or "not stated"
         raise LicenceError(
-            f"{row.name} may not be used commercially (licence {row.licence}, data: {terms}); "
-            "choose other weights, see `maskwright models list`"
+            f"{row.name} may not be used commercially: its licence ({row.licence}) or the terms of "
+            f"its training data forbid it, see `maskwright models info {row.name}`; "
+            "choose other weights"
         )
