@@ -1,3 +1,4 @@
+import struct
 from io import BytesIO
 
 import numpy as np
@@ -132,6 +133,18 @@ def test_a_description_keeps_what_is_said_about_the_photo_and_not_how_it_is_stor
     assert tags(after).get_ifd(0x8769)[0x9003] == "2021:02:03 04:05:06"
     assert tags(after).get_ifd(0x8825)[1] == "N"
     assert exif.describe(BytesIO(b"II*\0\x08\0\0\0\0\0\0\0\0\0")) is None
+
+
+def test_tags_without_a_value_count_as_missing():
+    data = bytearray(block(thumbnail=b"\xff\xd8 a picture", _282=300.0, _283=300.0))
+    for tag in (0x0112, 282, 0x8769, 0x0201):
+        at = data.index(struct.pack("<HH", tag, {0x0112: 3, 282: 5}.get(tag, 4)))
+        data[at + 4 : at + 8] = bytes(4)
+    data = bytes(data)
+    assert exif.read_orientation(data) == 1
+    assert exif.read_dpi(data) is None
+    assert exif.reset(data) is None
+    assert exif.describe(BytesIO(data)) is None
 
 
 samples = st.sampled_from([

@@ -120,3 +120,56 @@ def test_a_cut_file_is_refused_though_part_of_it_could_be_shown(cut):
     data = jpeg()
     with pytest.raises(ImageError, match="one that cannot be decoded"):
         read_photo(data[: cut if cut != 0.5 else len(data) // 2])
+
+
+def profile_of(length):
+    """Return bytes that look like an RGB profile of that length."""
+    head = bytearray(length)
+    head[16:20], head[36:40] = b"RGB ", b"acsp"
+    return bytes(head)
+
+
+def test_a_profile_in_several_parts_is_put_together_or_dropped_whole():
+    profile = profile_of(150_000)
+    data = jpeg(icc_profile=profile)
+    assert data.count(b"ICC_PROFILE\0") == 3
+    assert read_photo(data).icc_profile == profile
+    without_second = data.replace(b"ICC_PROFILE\0\2", b"SOMETHING__\0\2")
+    assert read_photo(without_second).icc_profile is None
+
+
+def test_exif_in_two_segments_is_joined():
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    block = tags.tobytes().removeprefix(b"Exif\0\0") + bytes(100)
+    data = jpeg()
+    for part in (block[20:], block[:20]):
+        payload = b"Exif\0\0" + part
+        data = data[:2] + b"\xff\xe1" + struct.pack(">H", len(payload) + 2) + payload + data[2:]
+    photo = read_photo(data)
+    assert photo.size == read_header(data).size == SIZE[::-1]
+    assert len(photo.exif) == len(block)
+
+
+def test_padding_between_segments_is_skipped():
+    data = jpeg()
+    padded = data[:2] + b"\xff" * 7 + data[2:]
+    assert (read_photo(padded).pixels == read_photo(data).pixels).all()
+    assert read_header(padded).size == SIZE
+
+
+def test_damaged_exif_costs_the_exif_only(recwarn):
+    photo = read_photo(jpeg(exif=b"Exif\0\0II*\0\xff\xff\xff\x7f"))
+    assert photo.exif is None
+    assert photo.size == SIZE
+    assert not recwarn
+
+
+@pytest.mark.parametrize("precision", [12, 16])
+def test_more_than_eight_bits_are_refused(precision):
+    data = jpeg()
+    frame = data.index(b"\xff\xc0")
+    deep = data[: frame + 4] + bytes([precision]) + data[frame + 5 :]
+    assert read_header(deep).bit_depth == precision
+    with pytest.raises(ImageError, match=f"{precision}-bit"):
+        read_photo(deep)

@@ -1,42 +1,37 @@
 import threading
-import warnings
-from io import BytesIO
 
+import cv2
 import numpy as np
 from PIL import Image
 
-from maskwright.image.io import read_photo
-from maskwright.image.quiet import quiet_opencv, quiet_pillow
+from maskwright.image import quiet
+from maskwright.image.quiet import quiet_opencv, without_pillows_limit
 
 
-def test_warnings_and_limits_are_as_before_afterwards(monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 7)
-    filters = list(warnings.filters)
-    with quiet_pillow(), quiet_opencv(), quiet_pillow():
-        warnings.warn("nobody hears this", stacklevel=1)
+def test_pillows_limit_is_lifted_only_for_what_exceeds_it(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 35)
+    with without_pillows_limit((5, 7)):
+        assert Image.MAX_IMAGE_PIXELS == 35
+    with without_pillows_limit((6, 7)), without_pillows_limit((60, 70)):
         assert Image.MAX_IMAGE_PIXELS is None
-    assert Image.MAX_IMAGE_PIXELS == 7
-    assert warnings.filters == filters
+    assert Image.MAX_IMAGE_PIXELS == 35
 
 
-def test_many_threads_leave_warnings_as_they_were():
-    stream = BytesIO()
-    image = Image.fromarray(np.zeros((29, 41), np.uint8)).convert("P")
-    image.save(stream, "TIFF", compression="tiff_lzw")
-    filters, errors = list(warnings.filters), []
+def test_many_threads_put_everything_back(monkeypatch, capfd):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 35)
+    level = quiet._opencv_log.getLogLevel()
+    damaged = np.frombuffer(b"II*\0" + bytes(60), np.uint8)
 
-    def read_often():
-        try:
-            for _ in range(20):
-                read_photo(stream.getvalue())
-        except Exception as error:
-            errors.append(error)
+    def lift_and_silence():
+        for _ in range(50):
+            with without_pillows_limit((60, 70)), quiet_opencv():
+                cv2.imdecode(damaged, cv2.IMREAD_UNCHANGED)
 
-    threads = [threading.Thread(target=read_often) for _ in range(6)]
+    threads = [threading.Thread(target=lift_and_silence) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert not errors
-    assert warnings.filters == filters
-    assert Image.MAX_IMAGE_PIXELS is not None
+    assert Image.MAX_IMAGE_PIXELS == 35
+    assert capfd.readouterr().err == ""
+    assert quiet._opencv_log.getLogLevel() == level > 0, "OpenCV may speak again"

@@ -6,7 +6,6 @@ from PIL.BmpImagePlugin import BmpImageFile
 from maskwright.image.exif import tidy_dpi
 from maskwright.image.modes import Decoded, from_pillow
 from maskwright.image.photo import Header
-from maskwright.image.quiet import quiet_pillow
 from maskwright.image.stream import Readable
 
 
@@ -34,5 +33,4 @@ def decode(stream: Readable) -> Decoded:
 
 def _open(stream: Readable) -> Image.Image:
     stream.seek(0)
-    with quiet_pillow():
-        return BmpImageFile(stream)
+    return BmpImageFile(stream)

@@ -18,6 +18,7 @@ from maskwright.image.ifd import (
     Layout,
     read_directory,
     read_layout,
+    read_number,
     read_numbers,
     read_raw,
 )
@@ -165,8 +166,8 @@ def _blank_thumbnail(block: bytearray, directory: Directory, layout: Layout) -> 
     stream = BytesIO(block)
     entries = directory.entries
     if _THUMBNAIL_START in entries and _THUMBNAIL_LENGTH in entries:
-        start = int(read_numbers(stream, entries[_THUMBNAIL_START], layout)[0])
-        length = int(read_numbers(stream, entries[_THUMBNAIL_LENGTH], layout)[0])
+        start = read_number(stream, entries[_THUMBNAIL_START], layout)
+        length = read_number(stream, entries[_THUMBNAIL_LENGTH], layout)
         length = min(length, len(block) - start)
         if block[start : start + 2] == _JPEG_START and length > 0:  # else the tags are damaged
             block[start : start + length] = bytes(length)
@@ -177,7 +178,7 @@ def _rewrite(stream: Readable, directory: Directory, layout: Layout) -> bytes | 
     children = {}
     for tag in DIRECTORIES:
         if tag in directory.entries:
-            at = int(read_numbers(stream, directory.entries[tag], layout)[0])
+            at = read_number(stream, directory.entries[tag], layout)
             children[tag] = read_directory(stream, at, layout).entries
     if not main and not children:
         return None

@@ -8,7 +8,6 @@ from maskwright.errors import MissingExtraError
 from maskwright.image.exif import read_dpi, strip_prefix
 from maskwright.image.modes import Decoded, from_array
 from maskwright.image.photo import Header
-from maskwright.image.quiet import quiet_pillow
 from maskwright.image.stream import Readable
 
 
@@ -50,5 +49,4 @@ def _open(stream: Readable) -> Any:
             "reading HEIC needs an extra that is not installed; run: pip install 'maskwright[heif]'"
         ) from error
     stream.seek(0)
-    with quiet_pillow():
-        return pillow_heif.open_heif(stream, convert_hdr_to_8bit=False)
+    return pillow_heif.open_heif(stream, convert_hdr_to_8bit=False)

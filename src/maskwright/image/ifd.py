@@ -131,6 +131,18 @@ def read_numbers(stream: Readable, entry: Entry, layout: Layout) -> tuple[float 
     return _unpack(f"{layout.order}{entry.count}{_CODES[entry.type]}", raw)
 
 
+def read_number(stream: Readable, entry: Entry, layout: Layout) -> int:
+    """Return the first value of a numeric tag as an integer.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    values = read_numbers(stream, entry, layout)
+    if not values:
+        raise ValueError("a tag without a value")
+    return int(values[0])
+
+
 def _unpack(format: str, data: bytes) -> tuple[int, ...]:
     size = struct.calcsize(format)
     if len(data) < size:

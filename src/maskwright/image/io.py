@@ -19,7 +19,6 @@ from maskwright.errors import ImageError, MissingExtraError, ShapeError, TrimapE
 from maskwright.image import bmp, exif, heif, jpeg, png, tiff_read, webp
 from maskwright.image.modes import GREY_16, Decoded, from_array, from_pillow
 from maskwright.image.photo import DEFAULT_MAX_PIXELS, Header, Photo, check_pixel_count, check_type
-from maskwright.image.quiet import quiet_pillow
 from maskwright.image.source import open_source, reading, recognise
 from maskwright.image.stream import Readable
 from maskwright.image.write import write_image
@@ -56,7 +55,7 @@ def read_header(source: PhotoSource) -> Header:
         with open_source(source) as (stream, name):
             return _header(stream, name)[0]
     if isinstance(source, Image.Image):
-        with reading("the Pillow image"), quiet_pillow():
+        with reading("the Pillow image"):
             size = exif.upright_size((source.height, source.width), _orientation(source))
         return Header(size, "Pillow", 16 if source.mode in GREY_16 else 8)
     photo = read_photo(source)
@@ -188,7 +187,7 @@ def _from_array(array: NDArray[Any]) -> Photo:
 def _from_pillow(image: Image.Image, max_pixels: int) -> Photo:
     name = "the Pillow image"
     check_pixel_count(name, (image.height, image.width), max_pixels)
-    with reading(name), quiet_pillow():
+    with reading(name):
         image.load()
         profile, dpi = image.info.get("icc_profile"), image.info.get("dpi")
         decoded = from_pillow(image, profile)._replace(

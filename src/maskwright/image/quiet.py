@@ -1,11 +1,10 @@
-"""Decoders kept quiet: their warnings and log lines would say less than our own error.
+"""What decoders have in common with the whole process, changed under a lock and put back.
 
-What they talk through is global to the process, so it is changed under one lock, for as long
-as a call takes, and put back.
+Pillow's warnings are not silenced but avoided: silencing them would change Python's filters,
+which is not safe beside other threads. Pillow gets files without metadata to warn of.
 """
 
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,10 +17,13 @@ _opencv_log: Any = getattr(cv2.utils, "logging", cv2)  # OpenCV 5 moved the two 
 
 
 @contextmanager
-def quiet_pillow() -> Iterator[None]:
-    """Silence Pillow's warnings and its own limit of pixels; ours has been checked by then."""
-    with _lock, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+def without_pillows_limit(size: tuple[int, int]) -> Iterator[None]:
+    """Let Pillow decode a photo of this size, which our own limit has allowed by then."""
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is None or size[0] * size[1] <= limit:
+        yield
+        return
+    with _lock:
         limit = Image.MAX_IMAGE_PIXELS
         Image.MAX_IMAGE_PIXELS = None
         try:

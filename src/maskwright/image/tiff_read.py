@@ -7,10 +7,8 @@ planes, so strips and tiles are put together here; libtiff, inside OpenCV, unpac
 
 import struct
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import product
-from typing import Any, NamedTuple
+from io import BytesIO
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,66 +17,32 @@ from numpy.typing import NDArray
 from PIL.TiffImagePlugin import TiffImageFile
 
 from maskwright.image import exif
-from maskwright.image.ifd import Directory, Layout, read_directory, read_layout, read_numbers
-from maskwright.image.ifd import read_raw as read_value
+from maskwright.image.ifd import read_number, read_raw
 from maskwright.image.modes import Decoded, from_array, from_pillow
 from maskwright.image.photo import Header
-from maskwright.image.quiet import quiet_opencv, quiet_pillow
+from maskwright.image.quiet import quiet_opencv, without_pillows_limit
 from maskwright.image.stream import Readable
+from maskwright.image.tiff_page import (
+    BLACK_IS_ZERO,
+    CMYK,
+    DEFLATE,
+    NOT_PACKED,
+    OLD_DEFLATE,
+    PLAIN_COLOURS,
+    WHITE_IS_ZERO,
+    Page,
+    Segment,
+    read_page,
+    read_segments,
+)
 
-_NONE, _LZW, _DEFLATE, _OLD_DEFLATE, _PACKBITS = 1, 5, 8, 32946, 32773
-_PLAIN_COMPRESSIONS = {_NONE, _LZW, _DEFLATE, _OLD_DEFLATE, _PACKBITS}
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _CMYK = 0, 1, 2, 5
-_PLAIN_COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3}
 _HORIZONTAL, _FLOATING_POINT = 2, 3
 _ASSOCIATED, _UNSPECIFIED = 1, 0
 _ICC_PROFILE = 34675
-_MAX_SEGMENT_PIXELS = 1 << 24
-_MAX_CHANNELS = 8
+# What Pillow has to know of the pixels: their layout; their places, palette, fax and JPEG options.
+_SCALAR_TAGS = {256, 257, 259, 262, 266, 277, 278, 284, 317, 322, 323}
+_ARRAY_TAGS = {258, 273, 279, 292, 293, 320, 324, 325, 332, 338, 339, 347, *range(512, 533)}
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
-
-
-@dataclass(frozen=True)
-class Page:
-    """How the pixels of a TIFF's first page are stored; see TIFF 6.0 for each tag."""
-
-    layout: Layout
-    directory: Directory
-    size: tuple[int, int]
-    bits: tuple[int, ...]
-    sample_format: int
-    photometric: int
-    compression: int
-    predictor: int
-    has_reversed_bits: bool
-    is_planar: bool
-    extra: tuple[int, ...]
-    orientation: int
-    segment: tuple[int, int]
-    is_tiled: bool
-
-    @property
-    def channels(self) -> int:
-        """Samples per pixel, alpha included."""
-        return len(self.bits)
-
-    @property
-    def is_plain(self) -> bool:
-        """True for grey and RGB that are not left to Pillow, which knows no deep ones."""
-        if self.photometric not in _PLAIN_COLOURS or max(self.bits) < 8:
-            return False
-        return max(self.bits) > 8 or self.compression in _PLAIN_COMPRESSIONS
-
-
-class _Segment(NamedTuple):
-    """A strip or tile: the rows, columns and channels it covers, and where its data lies."""
-
-    top: int
-    left: int
-    rows: int
-    channels: slice
-    start: int
-    length: int
 
 
 def read_header(stream: Readable) -> Header:
@@ -88,7 +52,7 @@ def read_header(stream: Readable) -> Header:
         ValueError: If its tags are damaged.
     """
     page = read_page(stream)
-    bit_depth = 8 if page.photometric == _CMYK else max(page.bits)
+    bit_depth = 8 if page.photometric == CMYK else max(page.bits)
     return Header(exif.upright_size(page.size, page.orientation), "TIFF", bit_depth)
 
 
@@ -99,94 +63,28 @@ def decode(stream: Readable) -> Decoded:
         ValueError: If it is damaged or of an unsupported kind.
     """
     page = read_page(stream)
-    segments = list(_segments(stream, page))
-    end = stream.seek(0, 2)
-    if any(segment.start + segment.length > end for segment in segments):
-        raise ValueError("the file ends within its pixels")
+    segments = list(read_segments(stream, page))
     profile = page.directory.entries.get(_ICC_PROFILE)
-    icc_profile = read_value(stream, profile) if profile else None
+    icc_profile = read_raw(stream, profile) if profile else None
     if page.is_plain:
-        pixels = exif.turn_upright(_decode_plain(stream, page, segments), page.orientation)
-        decoded = from_array(pixels)
-    elif max(page.bits) <= 8 or page.photometric == _CMYK:
-        decoded = _decode_with_pillow(stream, icc_profile)
+        decoded = from_array(_decode_plain(stream, page, segments))
+    elif max(page.bits) <= 8 or page.photometric == CMYK:
+        decoded = _decode_with_pillow(stream, page, icc_profile)
     else:
         raise ValueError(f"{max(page.bits)} bit in colour space {page.photometric}")
     block = exif.describe(stream)
-    return decoded._replace(icc_profile=icc_profile, exif=block, dpi=exif.read_dpi(block))
-
-
-def read_page(stream: Readable) -> Page:
-    """Return how the first page is stored.
-
-    Raises:
-        ValueError: If its tags are damaged, or it is only a preview.
-    """
-    layout, first = read_layout(stream)
-    directory = read_directory(stream, first, layout)
-
-    def numbers(tag: int, default: tuple[int, ...]) -> tuple[int, ...]:
-        entry = directory.entries.get(tag)
-        values = read_numbers(stream, entry, layout) if entry else ()
-        return tuple(int(value) for value in values) or default
-
-    if numbers(254, (0,))[0] & 1 or 50706 in directory.entries:
-        raise ValueError("its first page is a preview, as in a camera's raw file")
-    width, height = numbers(256, (0,))[0], numbers(257, (0,))[0]
-    channels = numbers(277, (1,))[0]
-    bits = numbers(258, (1,))
-    bits = bits * channels if len(bits) == 1 else bits
-    if not 1 <= channels <= _MAX_CHANNELS or len(bits) != channels:
-        raise ValueError(f"{channels} channels with {len(bits)} depths")
-    is_tiled = 322 in directory.entries
-    rows = min(numbers(278, (height,))[0], height)
-    orientation = numbers(exif.ORIENTATION, (1,))[0]
-    photometric = numbers(262, (-1,))[0]
-    colours = {_RGB: 3, _CMYK: 4}.get(photometric, 1)
-    return Page(
-        layout=layout,
-        directory=directory,
-        size=(height, width),
-        bits=bits,
-        sample_format=numbers(339, (1,))[0],
-        photometric=photometric,
-        compression=numbers(259, (_NONE,))[0],
-        predictor=numbers(317, (1,))[0],
-        has_reversed_bits=numbers(266, (1,))[0] == 2,
-        is_planar=numbers(284, (1,))[0] == 2 and channels > 1,
-        extra=numbers(338, ()) if channels > colours else (),
-        orientation=orientation if 1 <= orientation <= 8 else 1,
-        segment=(numbers(323, (0,))[0], numbers(322, (0,))[0]) if is_tiled else (rows, width),
-        is_tiled=is_tiled,
+    return decoded._replace(
+        icc_profile=icc_profile,
+        exif=block,
+        orientation=page.orientation,
+        dpi=exif.read_dpi(block),
     )
 
 
-def _segments(stream: Readable, page: Page) -> Iterator[_Segment]:
-    """Yield the strips or tiles, plane by plane, row by row."""
-    entries = page.directory.entries
-    start_tag, length_tag = (324, 325) if page.is_tiled else (273, 279)
-    if start_tag not in entries or length_tag not in entries:
-        raise ValueError("the places of its pixels are missing")
-    starts = read_numbers(stream, entries[start_tag], page.layout)
-    lengths = read_numbers(stream, entries[length_tag], page.layout)
-    (height, width), (rows, columns) = page.size, page.segment
-    if rows < 1 or columns < 1 or rows * columns > max(_MAX_SEGMENT_PIXELS, 4 * height * width):
-        raise ValueError(f"strips or tiles of {columns} x {rows} pixels")
-    planes = [slice(i, i + 1) for i in range(page.channels)]
-    planes = planes if page.is_planar else [slice(0, page.channels)]
-    expected = len(planes) * -(-height // rows) * -(-width // columns)
-    if not expected == len(starts) == len(lengths):
-        raise ValueError(f"{len(starts)} strips or tiles instead of {expected}")
-    corners = product(planes, range(0, height, rows), range(0, width, columns))
-    for (plane, top, left), start, length in zip(corners, starts, lengths, strict=True):
-        stored_rows = rows if page.is_tiled else min(rows, height - top)
-        yield _Segment(top, left, stored_rows, plane, int(start), int(length))
-
-
-def _decode_plain(stream: Readable, page: Page, segments: list[_Segment]) -> NDArray[Any]:
+def _decode_plain(stream: Readable, page: Page, segments: list[Segment]) -> NDArray[Any]:
     """Return (h, w, 1 to 4) uint8, uint16 or float32, alpha straight and last."""
     stored = _stored_type(page)
-    colours = _PLAIN_COLOURS[page.photometric]
+    colours = PLAIN_COLOURS[page.photometric]
     if page.channels < colours:
         raise ValueError(f"{page.channels} channels for {colours} colours")
     pixels = np.empty((*page.size, page.channels), stored.newbyteorder("="))
@@ -197,7 +95,7 @@ def _decode_plain(stream: Readable, page: Page, segments: list[_Segment]) -> NDA
         part[:] = block[: part.shape[0], : part.shape[1]]
     if pixels.dtype.kind == "f":
         pixels = pixels.astype(np.float32, copy=False)
-    if page.photometric == _WHITE_IS_ZERO:
+    if page.photometric == WHITE_IS_ZERO:
         pixels[..., :1] = _full_scale(pixels.dtype) - pixels[..., :1]
     return _with_straight_alpha(pixels, colours, page.extra)
 
@@ -213,7 +111,7 @@ def _stored_type(page: Page) -> np.dtype[np.generic]:
     return np.dtype(page.layout.order + kind)
 
 
-def _decode_segment(stream: Readable, page: Page, segment: _Segment) -> NDArray[Any]:
+def _decode_segment(stream: Readable, page: Page, segment: Segment) -> NDArray[Any]:
     """Return the samples of one strip or tile, (rows, columns, channels)."""
     stored = _stored_type(page)
     channels = segment.channels.stop - segment.channels.start
@@ -240,9 +138,9 @@ def _unpack(
     packed: bytes, compression: int, *, shape: tuple[int, int]
 ) -> UInt8[np.ndarray, " byte"]:
     length = shape[0] * shape[1]
-    if compression == _NONE:
+    if compression == NOT_PACKED:
         data = packed
-    elif compression in {_DEFLATE, _OLD_DEFLATE}:
+    elif compression in {DEFLATE, OLD_DEFLATE}:
         data = zlib.decompressobj().decompress(packed, length)
     else:
         data = _unpack_with_libtiff(packed, compression, shape=shape)
@@ -258,7 +156,7 @@ def _unpack_with_libtiff(packed: bytes, compression: int, *, shape: tuple[int, i
         (257, rows),
         (258, 8 * sample_bytes),
         (259, compression),
-        (262, _BLACK_IS_ZERO),
+        (262, BLACK_IS_ZERO),
         (273, 8 + 2 + 12 * 9 + 4),
         (277, 1),
         (278, rows),
@@ -309,9 +207,34 @@ def _with_straight_alpha(
     return np.concatenate([straight, alpha], axis=2)
 
 
-def _decode_with_pillow(stream: Readable, icc_profile: bytes | None) -> Decoded:
+def _decode_with_pillow(stream: Readable, page: Page, icc_profile: bytes | None) -> Decoded:
+    image = TiffImageFile(_pixels_only(stream, page))
+    with without_pillows_limit(page.size):
+        image.load()
+    return from_pillow(image, icc_profile)
+
+
+def _pixels_only(stream: Readable, page: Page) -> BytesIO:
+    """Return the file with a new directory, in which only the tags about its pixels stand.
+
+    Pillow then turns nothing and has nothing to warn of.
+    """
+    order, is_big = page.layout
+    pointer, row, count = ("Q", "HHQ", "Q") if is_big else ("I", "HHI", "H")
+    room = struct.calcsize(order + pointer)
+    rows = []
+    for tag, entry in sorted(page.directory.entries.items()):
+        if tag in _SCALAR_TAGS:
+            value = struct.pack(order + "I", read_number(stream, entry, page.layout))
+            rows.append(struct.pack(order + row, tag, 4, 1) + value.ljust(room, b"\0"))
+        elif tag in _ARRAY_TAGS:
+            value = read_raw(stream, entry)
+            if len(value) > room:
+                value = struct.pack(order + pointer, entry.start)
+            head = struct.pack(order + row, tag, entry.type, entry.count)
+            rows.append(head + value.ljust(room, b"\0"))
     stream.seek(0)
-    with quiet_pillow():
-        image = TiffImageFile(stream)
-        image.load()  # turns it upright, too
-        return from_pillow(image, icc_profile)
+    data = bytearray(stream.read())
+    data += bytes(len(data) % 2)
+    struct.pack_into(order + pointer, data, room, len(data))
+    return BytesIO(data + struct.pack(order + count, len(rows)) + b"".join(rows) + bytes(room))

@@ -15,7 +15,7 @@ from maskwright.image import exif
 from maskwright.image.exif import with_dpi
 from maskwright.image.modes import Decoded, from_pillow
 from maskwright.image.photo import Header
-from maskwright.image.quiet import quiet_pillow
+from maskwright.image.quiet import without_pillows_limit
 from maskwright.image.stream import Readable, Writable
 
 _QUALITY = 95
@@ -43,8 +43,9 @@ def decode(stream: Readable) -> Decoded:
     Raises:
         OSError: If it is damaged.
     """
+    size = _canvas(stream)
     stream.seek(0)
-    with quiet_pillow():
+    with without_pillows_limit(size):
         image = WebPImageFile(stream)
     image.load()
     profile = image.info.get("icc_profile")
