@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from maskwright.errors import UsageError
 from maskwright.image.colour import to_float
 
-AUTO_SHARE = 0.02
+AUTO_SHARE = 0.025
 """Of the object's size: the width at a straight edge between colours that differ."""
 AUTO_LEAST_PX = 2.0
 MOST_RAGGED = 3.0

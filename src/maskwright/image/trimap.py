@@ -41,7 +41,7 @@ def trimap_from_mask(
         mask: (h, w): bool; or uint8, 255 on the object; or floating point from 0 to 1. Values
             between are unknown, and the band begins where they end.
         band: Width on each side of the edge: pixels; or a share of the object's size (the root
-            of its area) such as "3%"; or "auto": 2 %, and up to six times that where the mask is
+            of its area) such as "3%"; or "auto": 2.5 %, and up to six times that where the mask is
             ragged or thin and where object and background are alike.
         image: The photo, for "auto": any source, upright of the mask's size.
 
@@ -82,7 +82,7 @@ def trimap_from_alpha(
     Args:
         alpha: The object's share of each pixel; known where it is exactly 0 or 1.
         band: How far from a soft pixel, or from an edge between 0 and 1, a pixel is unknown; see
-            `trimap_from_mask`; "auto" is 2 % everywhere here.
+            `trimap_from_mask`; "auto" is 2.5 % everywhere here.
 
     Returns:
         The trimap. It lacks foreground where no pixel is opaque, as in glass.
