@@ -72,6 +72,15 @@ def test_a_trimap_structure_is_a_trimap(matter, scene):
     )
 
 
+def test_a_trimap_structure_may_lack_sure_foreground_but_a_file_may_not(matter, scene):
+    photo, trimap = scene
+    glass = np.where(trimap == 255, np.uint8(128), trimap)
+    alpha = matter.matte(photo, Trimap(glass)).alpha
+    assert ((alpha > 0) & (alpha < 1))[glass == 128].any()
+    with pytest.raises(TrimapError, match="where the object surely is, got none"):
+        matter.matte(photo, glass)
+
+
 def test_the_input_is_normalised_and_reflected():
     rng = np.random.default_rng(0)
     rgb, trimap = rng.random((17, 30, 3), np.float32), np.full((17, 30), 128, np.uint8)

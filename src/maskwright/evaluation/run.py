@@ -9,7 +9,6 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -20,6 +19,7 @@ from maskwright.image.io import read_grey
 from maskwright.image.trimap import read_trimap
 from maskwright.metrics.matting import connectivity_error, gradient_error, mad, mse, sad
 from maskwright.structures.matte import Matte
+from maskwright.structures.trimap import Trimap
 
 SCORES = {
     "sad": sad,
@@ -29,7 +29,7 @@ SCORES = {
     "conn": connectivity_error,
 }
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif"}
-MatteFunction = Callable[[Path, np.ndarray[Any, Any]], Matte]
+MatteFunction = Callable[[Path, Trimap], Matte]
 _log = logging.getLogger(__name__)
 
 
@@ -123,12 +123,13 @@ def _scores(item: Item, matte: MatteFunction | None, whole_image: bool) -> dict[
     alpha = to_float(read_grey(item.alpha))
     trimap = None
     if item.trimap is not None:
-        trimap = read_trimap(item.trimap, size=(alpha.shape[0], alpha.shape[1]))
+        size = alpha.shape[0], alpha.shape[1]
+        trimap = read_trimap(item.trimap, size, complete=False)  # glass has no sure foreground
     if matte is None:
         prediction = to_float(read_grey(item.source))
     else:
         assert trimap is not None, "score_items has seen to it"
-        prediction = _as_8_bit(matte(item.source, trimap))
+        prediction = _as_8_bit(matte(item.source, Trimap(trimap)))
     counted = None if whole_image else trimap
     return {name: score(prediction, alpha, counted) for name, score in SCORES.items()}
 

@@ -111,7 +111,8 @@ class Matter:
         Args:
             image: A path, bytes, PIL image, array (h, w, 3) or `Photo`.
             trimap: A path, PIL image, array or `Trimap` of the upright photo's size: 0
-                background, 128 unknown, 255 foreground.
+                background, 128 unknown, 255 foreground. All three must occur, which catches
+                wrong files; a `Trimap` may lack one, as glass lacks sure foreground.
 
         Returns:
             Alpha in [0, 1], exactly 0 or 1 where the trimap is known.
@@ -122,8 +123,9 @@ class Matter:
             MemoryBudgetError: If the budget is too small; the message says what would do.
         """
         photo = read_photo(image)
-        values = trimap.values if isinstance(trimap, Trimap) else trimap
-        known = read_trimap(values, size=photo.size)
+        is_checked = isinstance(trimap, Trimap)
+        values = trimap.values if is_checked else trimap
+        known = read_trimap(values, photo.size, complete=not is_checked)
         alpha = (known == 255).astype(np.float32)
         unknown = known == 128
         for tile in plan_tiles(unknown, self.grid or self._grid(photo.size)):
