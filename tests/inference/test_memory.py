@@ -1,7 +1,7 @@
 import pytest
 
 from maskwright.errors import UsageError
-from maskwright.inference.memory import in_gibibytes, parse_bytes, resident_bytes
+from maskwright.inference.memory import in_gibibytes, parse_bytes, resident_bytes, reused_memory
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,12 @@ def test_memory_in_use_grows_with_what_is_used():
 @pytest.mark.parametrize("count", [1, 2**30, 2**30 + 1, 123456789012])
 def test_a_named_budget_is_enough_but_hardly_more(count):
     assert count <= parse_bytes(in_gibibytes(count)) <= count + 2**30 / 9
+
+
+def test_reused_memory_is_given_back():
+    before = resident_bytes()
+    with reused_memory():
+        for _ in range(3):
+            block = bytearray(b"x") * 2**27
+            del block
+    assert resident_bytes() - before < 2**26

@@ -15,7 +15,7 @@ from maskwright.image.io import read_photo
 from maskwright.image.photo import Photo
 from maskwright.image.trimap import read_trimap
 from maskwright.inference.device import pick_device, pick_dtype
-from maskwright.inference.memory import in_gibibytes, parse_bytes, resident_bytes
+from maskwright.inference.memory import in_gibibytes, parse_bytes, resident_bytes, reused_memory
 from maskwright.inference.tiles import Grid, Tile, largest_window_px, plan_tiles
 from maskwright.layers.conv import folded
 from maskwright.structures.matte import Matte
@@ -128,9 +128,10 @@ class Matter:
         known = read_trimap(values, photo.size, complete=not is_checked)
         alpha = (known == 255).astype(np.float32)
         unknown = known == 128
-        for tile in plan_tiles(unknown, self.grid or self._grid(photo.size)):
-            result = self._predict(photo, known, tile)
-            np.copyto(alpha[tile.core], result, where=unknown[tile.core])
+        with reused_memory():
+            for tile in plan_tiles(unknown, self.grid or self._grid(photo.size)):
+                result = self._predict(photo, known, tile)
+                np.copyto(alpha[tile.core], result, where=unknown[tile.core])
         return Matte(alpha)
 
     def _grid(self, size: tuple[int, int]) -> Grid:

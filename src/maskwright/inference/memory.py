@@ -1,11 +1,15 @@
-"""Budgets of memory: how they are written, and how much of one is in use."""
+"""Budgets of memory: how they are written, how much of one is in use, and cheap reuse."""
 
+import ctypes
 import re
 import resource
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from maskwright.errors import UsageError
 
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -35,3 +39,25 @@ def resident_bytes() -> int:
 def in_gibibytes(count: int) -> str:
     """Return a budget that is enough for so many bytes, as it would be asked for."""
     return f"{-(-count * 10 // 2**30) / 10:.1f}G"
+
+
+@contextmanager
+def reused_memory() -> Iterator[None]:
+    """Let each layer's freed maps serve the next one; give them back at the end.
+
+    By default glibc hands every large block back at once, and the kernel clears its pages again
+    for the next: a third of the time of a light network on a CPU. Elsewhere this does nothing.
+    """
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if not hasattr(libc, "mallopt"):
+        yield
+        return
+    assert libc is not None
+    libc.mallopt(_M_MMAP_MAX, 0)
+    libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+    try:
+        yield
+    finally:
+        libc.mallopt(_M_MMAP_MAX, 65536)  # glibc's own defaults
+        libc.mallopt(_M_TRIM_THRESHOLD, 128 * 1024)
+        libc.malloc_trim(0)

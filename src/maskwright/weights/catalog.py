@@ -56,7 +56,7 @@ _ROWS = (
         paper="a2u",
         task="matting",
         url="",
-        sha256="a74ef9f03cdfe5deba270947c2ea8b071f26fe8c959b0f38561acef845340267",
+        sha256="09f90a9c11e282fdc397d95de24d9ac4f01e4518f0effe86424d3632582808b8",
         licence="Apache-2.0",
         commercial=False,
         data=(
@@ -71,7 +71,7 @@ _ROWS = (
             ("procedural foregrounds", "Apache-2.0, drawn by this package"),
             ("MobileNetV2 for ImageNet, as a start", "Apache-2.0; ImageNet: research"),
         ),
-        scores={},
+        scores={"held-out SAD": 4.28, "held-out MSE": 0.02682},
         bytes=1488628,
         embedded=True,
         recipe="maskwright train a2u_mini",
