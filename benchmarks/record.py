@@ -46,7 +46,8 @@ def _processor() -> str:
                 break
     allowed = getattr(os, "sched_getaffinity", None)  # Linux only
     cores = len(allowed(0)) if allowed else os.cpu_count()
-    return f"{name}, {cores} cores"
+    threads = os.environ.get("OMP_NUM_THREADS")
+    return f"{name}, {cores} cores" + (f", OMP_NUM_THREADS={threads}" if threads else "")
 
 
 def append_csv(file: Path, row: Mapping[str, object]) -> None:
