@@ -33,6 +33,6 @@ def test_reused_memory_is_given_back():
     before = resident_bytes()
     with reused_memory():
         for _ in range(3):
-            block = bytearray(b"x") * 2**27
+            block = bytearray(b"x") * 2**30
             del block
     assert resident_bytes() - before < 2**26

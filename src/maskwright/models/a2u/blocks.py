@@ -15,7 +15,9 @@ def conv_abn(
     """Return a convolution with activated batch norm, or with the norm alone."""
     conv = nn.Conv2d(channels, channels_out, size, stride, size // 2, bias=False)
     return ConvNorm(
-        conv, AbsoluteBatchNorm(channels_out), nn.LeakyReLU(SLOPE) if activate else None
+        conv,
+        AbsoluteBatchNorm(channels_out),
+        nn.LeakyReLU(SLOPE, inplace=True) if activate else None,
     )
 
 
@@ -34,7 +36,7 @@ class ResidualUnit(nn.Module):
     ) -> Float[Tensor, "batch channel_out height width"]:
         """Return the activated sum of both paths."""
         shortcut = x if self.shortcut is None else self.shortcut(x)
-        return F.leaky_relu(self.second(self.first(x)) + shortcut, SLOPE)
+        return F.leaky_relu(self.second(self.first(x)) + shortcut, SLOPE, inplace=True)
 
 
 class SeparableUnit(nn.Module):
@@ -51,7 +53,7 @@ class SeparableUnit(nn.Module):
     ) -> Float[Tensor, "batch channel_out height width"]:
         """Return the activated sum of both paths."""
         shortcut = x if self.shortcut is None else self.shortcut(x)
-        return F.relu(self.mix(self.spatial(x)) + shortcut)
+        return F.relu(self.mix(self.spatial(x)) + shortcut, inplace=True)
 
 
 def _point(channels: int, channels_out: int) -> ConvNorm:

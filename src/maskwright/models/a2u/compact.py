@@ -87,4 +87,4 @@ class CompactContext(nn.Module):
 
 
 def _activated(conv: nn.Conv2d) -> ConvNorm:
-    return ConvNorm(conv, nn.BatchNorm2d(conv.out_channels), nn.ReLU())
+    return ConvNorm(conv, nn.BatchNorm2d(conv.out_channels), nn.ReLU(inplace=True))

@@ -77,4 +77,4 @@ def _dilated(channels: int, rate: int) -> ConvNorm:
     conv = nn.Conv2d(
         channels, channels, 3, padding=rate, dilation=rate, groups=channels, bias=False
     )
-    return ConvNorm(conv, AbsoluteBatchNorm(channels), nn.LeakyReLU(SLOPE))
+    return ConvNorm(conv, AbsoluteBatchNorm(channels), nn.LeakyReLU(SLOPE, inplace=True))

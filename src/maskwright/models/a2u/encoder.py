@@ -61,7 +61,7 @@ class DownBlock(nn.Module):
         y = self.first(x)
         kernels = self.kernels(y)
         y = self.second(down_sample(y, kernels, groups=self.groups))
-        return F.leaky_relu(y + self.shortcut(x), SLOPE), kernels
+        return F.leaky_relu(y + self.shortcut(x), SLOPE, inplace=True), kernels
 
 
 def _blocks(channels: int, count: int) -> nn.Sequential:

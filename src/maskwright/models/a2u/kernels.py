@@ -79,7 +79,7 @@ class AffinityKernels(nn.Module):
     def _embed(self, x: Tensor, filters: "_Filters", norm: nn.Module) -> Tensor:
         y = filter_half(x, filters(x))
         y = norm(y.flatten(0, 1)).unflatten(0, y.shape[:2])
-        return F.leaky_relu(y, SLOPE)
+        return F.leaky_relu(y, SLOPE, inplace=True)
 
     def _normalise(self, taps: Tensor, kind: str) -> Tensor:
         grouped = taps.unflatten(1, (self.config.groups, -1))
