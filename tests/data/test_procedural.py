@@ -1,8 +1,10 @@
+import cv2
 import numpy as np
 import pytest
 
-from maskwright.data.procedural import KINDS, draw, draw_background
+from maskwright.data.procedural import KINDS, draw, draw_background, layers
 from maskwright.data.procedural.layers import filled, layer, over, spread_colour
+from maskwright.data.procedural.noise import blurred, detail, noise_bands, smooth_noise
 from maskwright.data.procedural.strands import Strands, draw_strands
 from maskwright.errors import UsageError
 
@@ -64,7 +66,7 @@ def test_over_is_porter_and_duff():
     rng = np.random.default_rng(0)
     top = layer(rng.random((5, 7, 3)), rng.random((5, 7)))
     bottom = layer(rng.random((5, 7, 3)), rng.random((5, 7)))
-    stack = over(top, bottom)
+    stack = over(top, bottom.copy())  # it works in the place of the bottom
     for row in range(5):
         for column in range(7):
             for c in range(4):
@@ -105,3 +107,43 @@ def test_a_fading_strand_is_fainter_at_its_tip_and_changes_colour():
     for column, t in ((5, 1 / 6), (21, 3 / 6), (36, 5 / 6)):
         alpha = 0.9 * (1 - 0.6 * t)
         np.testing.assert_allclose(row[column], [alpha * (1 - t), alpha * t, 0, alpha], atol=0.01)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_picture_drawn_in_bands_of_rows_shows_no_seam(kind, monkeypatch):
+    whole = draw(kind, (HEIGHT, WIDTH), 2)
+    monkeypatch.setattr(layers, "CANVAS_BYTES", 1)  # 16 rows to a band
+    parts = draw(kind, (HEIGHT, WIDTH), 2)
+    apart = np.abs(whole.alpha - parts.alpha)
+    # Where a band cuts an outline, OpenCV rounds it anew: one of the 4 x 4 samples, here and there.
+    assert apart.max() < 0.3
+    assert apart.mean() < 4e-3
+    shows = whole.alpha > 0.2
+    assert np.abs(whole.colour[shows].astype(int) - parts.colour[shows]).mean() < 1
+
+
+def test_bands_cover_every_row_once():
+    for size in ((1, 7), (16, 31), (4001, 6007)):
+        rows = [r for top, end in layers.bands(size, bytes_per_pixel=64) for r in range(top, end)]
+        assert rows == list(range(size[0]))
+
+
+def test_noise_by_bands_is_the_noise_of_the_whole():
+    size = (61, 89)
+    whole = smooth_noise(np.random.default_rng(3), size, 4.0)
+    band = noise_bands(np.random.default_rng(3), size, 4.0)
+    parts = np.concatenate([band(0, 7), band(7, 40), band(40, 61)])
+    np.testing.assert_allclose(parts, whole, atol=1e-5)
+
+
+def test_large_pictures_have_more_detail_and_small_ones_stay_as_they_are():
+    assert detail((640, 900)) == detail((1024, 1025)) == 1
+    assert detail((4096, 6000)) == 4
+
+
+def test_a_wide_blur_of_a_large_picture_is_the_same_blur():
+    picture = np.zeros((1031, 1033, 3), np.float32)
+    picture[300:700, 200:650] = 1
+    cv2_blur = cv2.GaussianBlur(picture, (0, 0), 50.0)
+    np.testing.assert_allclose(blurred(picture, 50.0), cv2_blur, atol=0.015)
+    np.testing.assert_array_equal(blurred(picture, 9.0), cv2.GaussianBlur(picture, (0, 0), 9.0))

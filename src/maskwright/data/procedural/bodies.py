@@ -7,6 +7,7 @@ from jaxtyping import Float
 from maskwright.data.procedural import layers, shapes
 from maskwright.data.procedural.noise import (
     Size,
+    blurred,
     coloured,
     displaced,
     fractal,
@@ -29,7 +30,7 @@ def smoke(rng: np.random.Generator, size: Size) -> Layer:
         dx, dy = (swirl * (fractal(rng, size, 3.0, octaves=3) - 0.5) for _ in range(2))
         density = displaced(density, dx, dy)
     outline = shapes.blob(rng, size, radius=rng.uniform(0.2, 0.35), roughness=0.35)
-    envelope = cv2.GaussianBlur(layers.filled(outline, size, scale=1), (0, 0), 0.07 * min(size))
+    envelope = blurred(layers.filled(outline, size, scale=1), 0.07 * min(size))
     floor = rng.uniform(0.1, 0.4)
     thick = np.clip((density - floor) / (1 - floor), 0, 1) * envelope * rng.uniform(1.5, 4)
     alpha = (1 - np.exp(-thick)) * rng.uniform(0.5, 1.0)
@@ -64,7 +65,8 @@ def glass(rng: np.random.Generator, size: Size) -> Layer:
     stack = layers.over(layers.layer(np.ones(3, np.float32), glare), stack)
     if rng.random() < 0.4:
         stack = layers.over(stack, _content(rng, size))
-    return stack * shape[..., None]
+    stack *= shape[..., None]
+    return stack
 
 
 def _vessel(rng: np.random.Generator, size: Size) -> Float[np.ndarray, "n 2"]:
@@ -111,32 +113,54 @@ def _content(rng: np.random.Generator, size: Size) -> Layer:
 
 def leaves(rng: np.random.Generator, size: Size) -> Layer:
     """Return a branch with leaves or needles: hard edges, thin stems, many small gaps."""
-    stack = np.zeros((*size, 4), np.float32)
     green = texture(rng, size)
     own = coloured(fractal(rng, size, 20.0, octaves=4), ramp(rng, 3)) * 0.5 + green * 0.5
+    del green
     stem = _stem(rng, size)
+    blades = _blades(rng, size, stem)
+    stack = np.empty((*size, 4), np.float32)
+    for top, end in layers.bands(size, bytes_per_pixel=5 * 4**2):
+        part, veins = _drawn_blades(blades, (end - top, size[1]), top=top)
+        part[..., :3] *= np.clip(own[top:end] * 1.3 + 0.35 * veins[..., None], 0, 1)
+        stack[top:end] = part
+    del own
+    t = np.linspace(8, 1.5, len(stem))[None] * min(size) / 640
+    brown = np.array([[0.3, 0.22, 0.12]]) * rng.uniform(0.5, 1.8)
+    wood = Strands(stem[None], t, colours=brown, tips=brown, opacity=np.ones(1))
+    return layers.over(stack, draw_strands(wood, size, sheets=1, pieces=1))
+
+
+_Blade = tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "k 2"], float]
+
+
+def _blades(rng: np.random.Generator, size: Size, stem: Float[np.ndarray, "n 2"]) -> list[_Blade]:
+    """Return the outline, the vein and the tone, 0 to 255, of each leaf, the lowest first."""
     count, narrow = int(rng.integers(12, 60)), rng.uniform(0.08, 0.5)
-    scale = 4
-    canvas = np.zeros((size[0] * scale, size[1] * scale, 4), np.uint8)
-    veins = canvas[..., 0].copy()
+    blades = []
     for _ in range(count):
         base = stem[rng.integers(len(stem))]
         length = min(size) * rng.uniform(0.08, 0.3)
         outline, vein = shapes.leaf(
             base, rng.uniform(0, 2 * np.pi), length, narrow * length / 2, rng.normal(0, 0.4)
         )
-        tone = 255 * np.clip(rng.normal(0.7, 0.2), 0.2, 1)
-        paint = (tone, tone, tone, 255)
-        cv2.fillPoly(canvas, [layers.fixed_point(outline, scale)], paint, shift=layers.SHIFT)
-        cv2.fillPoly(veins, [layers.fixed_point(outline, scale)], 0, shift=layers.SHIFT)
-        line = [layers.fixed_point(vein, scale)]
+        blades.append((outline, vein, float(255 * np.clip(rng.normal(0.7, 0.2), 0.2, 1))))
+    return blades
+
+
+def _drawn_blades(
+    blades: list[_Blade], size: Size, *, top: int
+) -> tuple[Layer, Float[np.ndarray, "h w"]]:
+    """Return the leaves of a band that begins at row `top`, in grey, and their veins."""
+    scale = 4
+    canvas = np.zeros((size[0] * scale, size[1] * scale, 4), np.uint8)
+    veins = np.zeros(canvas.shape[:2], np.uint8)
+    for outline, vein, tone in blades:
+        shape = [layers.fixed_point(outline - [0, top], scale)]
+        cv2.fillPoly(canvas, shape, (tone, tone, tone, 255), shift=layers.SHIFT)
+        cv2.fillPoly(veins, shape, 0, shift=layers.SHIFT)
+        line = [layers.fixed_point(vein - [0, top], scale)]
         cv2.polylines(veins, line, False, 255, 2, cv2.LINE_AA, layers.SHIFT)
-    stack = layers.averaged(canvas, size)
-    stack[..., :3] *= np.clip(own * 1.3 + 0.35 * layers.averaged(veins, size)[..., None], 0, 1)
-    t = np.linspace(8, 1.5, len(stem))[None] * min(size) / 640
-    brown = np.array([[0.3, 0.22, 0.12]]) * rng.uniform(0.5, 1.8)
-    wood = Strands(stem[None], t, colours=brown, tips=brown, opacity=np.ones(1))
-    return layers.over(stack, draw_strands(wood, size, sheets=1, pieces=1))
+    return layers.averaged(canvas, size), layers.averaged(veins, size)
 
 
 def _stem(rng: np.random.Generator, size: Size) -> Float[np.ndarray, "n 2"]:

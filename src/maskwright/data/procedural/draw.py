@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 
-import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from maskwright.data.foreground import Foreground
 from maskwright.data.procedural import bodies, hair, layers, shapes, threads
-from maskwright.data.procedural.noise import Size, texture
+from maskwright.data.procedural.noise import Size, blurred, texture
 from maskwright.errors import UsageError
 
 KINDS: dict[str, Callable[[np.random.Generator, Size], Float[np.ndarray, "h w 4"]]] = {
@@ -47,8 +46,10 @@ def draw(kind: str, size: Size, seed: int | np.random.Generator) -> Foreground:
         raise UsageError(f"kind must be one of {', '.join(KINDS)} or any, got {kind!r}")
     _check(size)
     stack = KINDS[kind](rng, size)
-    colour = (255 * layers.spread_colour(stack) + 0.5).astype(np.uint8)
-    return Foreground(colour, np.clip(stack[..., 3], 0, 1).astype(np.float32))
+    colour = layers.spread_colour(stack)
+    colour *= 255
+    colour += 0.5
+    return Foreground(colour.astype(np.uint8), np.clip(stack[..., 3], 0, 1))
 
 
 def draw_background(size: Size, seed: int | np.random.Generator) -> UInt8[np.ndarray, "h w 3"]:
@@ -60,10 +61,16 @@ def draw_background(size: Size, seed: int | np.random.Generator) -> UInt8[np.nda
         radius = rng.uniform(0.05, 0.4)
         outline = (shapes.star if rng.random() < 0.5 else shapes.blob)(rng, size, radius=radius)
         share = layers.filled(outline, size, scale=2)[..., None]
-        scene = share * texture(rng, size) + (1 - share) * scene
+        surface = texture(rng, size)
+        surface *= share
+        scene *= 1 - share
+        scene += surface
+        del surface
     if rng.random() < 0.6:
-        scene = cv2.GaussianBlur(scene, (0, 0), min(size) * rng.uniform(0.001, 0.02))
-    return np.round(255 * np.clip(scene, 0, 1)).astype(np.uint8)
+        scene = blurred(scene, min(size) * rng.uniform(0.001, 0.02))
+    np.clip(scene, 0, 1, out=scene)
+    scene *= 255
+    return np.round(scene, out=scene).astype(np.uint8)
 
 
 def _check(size: Size) -> None:

@@ -7,7 +7,9 @@ from jaxtyping import Bool, Float, Int
 from maskwright.data.procedural import layers, shapes
 from maskwright.data.procedural.noise import (
     Size,
+    blurred,
     coloured,
+    detail,
     fractal,
     ramp,
     random_colour,
@@ -33,7 +35,9 @@ def hair(rng: np.random.Generator, size: Size) -> Layer:
     radius = short * rng.uniform(0.14, 0.26)
     centre = np.array([size[1] * rng.uniform(0.35, 0.65), size[0] * rng.uniform(0.4, 0.7)])
     base = _hair_colour(rng)
-    stack = draw_strands(_hair_strands(rng, centre, radius, base), size, sheets=4)
+    stack = draw_strands(
+        _hair_strands(rng, centre, radius, base, fine=detail(size)), size, sheets=4
+    )
     stack = layers.lit(rng, stack)
     return layers.over(stack, _head(rng, size, centre=centre, radius=radius, base=base))
 
@@ -49,9 +53,11 @@ def _hair_strands(
     centre: Float[np.ndarray, "2"],
     radius: float,
     base: Float[np.ndarray, "3"],
+    *,
+    fine: float,
 ) -> Strands:
     """Return strands in clumps that share direction, bend, wave, length and tone."""
-    count, clumps = int(rng.integers(900, 1900)), int(rng.integers(14, 70))
+    count, clumps = int(rng.integers(900, 1900) * fine**0.75), int(rng.integers(14, 70))
     clump = rng.integers(clumps, size=count)
     frizz, curl = rng.uniform(0.03, 0.35), rng.choice([0.1, 0.4, 1.1]) * rng.uniform(0.5, 1.2)
     flyaway = rng.random(count) < 0.06
@@ -59,7 +65,8 @@ def _hair_strands(
     where = rng.uniform(0, 2 * np.pi, clumps)[clump] + rng.normal(0, 0.22, count)
     reach = np.sqrt(rng.uniform(0.25, 1.0, count)) * radius
     roots = centre + reach[:, None] * np.stack([np.cos(where), 1.2 * np.sin(where)], -1)
-    angles = where[:, None] + _hair_angles(rng, clump, flyaway, frizz=frizz, curl=curl)
+    t = np.linspace(0, 1, round(_POINTS * fine**0.5))
+    angles = where[:, None] + _hair_angles(rng, clump, flyaway, t=t, frizz=frizz, curl=curl)
     lengths = radius * rng.uniform(0.8, 3.0) * rng.uniform(0.6, 1.2, clumps)[clump]
     lengths = lengths * rng.uniform(0.6, 1.1, count)
     curves = grow(roots, angles, lengths, gravity=rng.uniform(-0.3, 2.0))
@@ -71,7 +78,7 @@ def _hair_strands(
     tips = np.clip(colours * rng.uniform(0.7, 1.8) + rng.normal(0, 0.03, (count, 3)), 0, 1)
     return Strands(
         points=curves,
-        widths_px=np.clip(width, 0.3, 3.0)[:, None] * (1 - 0.9 * np.linspace(0, 1, _POINTS) ** 2),
+        widths_px=fine**0.25 * np.clip(width, 0.3, 3.0)[:, None] * (1 - 0.9 * t**2),
         colours=colours,
         tips=tips,
         opacity=np.clip(rng.uniform(0.55, 1.15, count), 0, 1),
@@ -84,12 +91,12 @@ def _hair_angles(
     clump: Int[np.ndarray, " n"],
     flyaway: Bool[np.ndarray, " n"],
     *,
+    t: Float[np.ndarray, " p"],
     frizz: float,
     curl: float,
 ) -> Float[np.ndarray, "n p"]:
-    """Return how far each point of each strand heads away from the direction of its root."""
+    """Return how far each strand, at shares t of it, heads away from the direction of its root."""
     count, clumps = len(clump), int(clump.max()) + 1
-    t = np.linspace(0, 1, _POINTS)
     start = rng.normal(0, 0.35, clumps)[clump] + rng.normal(0, 0.08, count)
     start += rng.normal(0, 1, count) * (frizz + 0.5 * flyaway)
     bend = rng.normal(0, 0.7, clumps)[clump] + rng.normal(0, frizz + 0.8 * flyaway)
@@ -124,8 +131,12 @@ def _head(
     scalp = layers.filled(centre + 0.97 * radius * ellipse, size)
     streaks = cv2.blur(rng.random(size, dtype=np.float32), (1, 15))
     stack = layers.layer(base * (0.4 + streaks[..., None]), scalp)
+    del streaks, scalp
     if rng.random() < 0.6:
-        skin = texture(rng, size, saturation=0.4) * 0.3 + base[::-1].mean() * 0.2 + 0.35
+        skin = texture(rng, size, saturation=0.4)
+        skin *= 0.3
+        skin += base[::-1].mean() * 0.2
+        skin += 0.35
         face = layers.filled(centre + [0, 0.2 * radius] + 0.7 * radius * ellipse, size)
         stack = layers.over(layers.layer(skin, face), stack)
     if rng.random() < 0.7:
@@ -164,14 +175,20 @@ def _fur_strands(
     length_px: float,
 ) -> Strands:
     size = (body.shape[0], body.shape[1])
-    soft = cv2.GaussianBlur(body, (0, 0), max(2.0, length_px / 2))
+    fine = detail(size)
+    soft = blurred(body, max(2.0, length_px / 2))
     dy, dx = np.gradient(soft)
     rim = np.argwhere((soft > 0.3) & (soft < 0.85) & (body > 0.5))
     inside = np.argwhere(body > 0.9)
     if not len(rim) or not len(inside):
         rim = inside = np.array([[size[0] // 2, size[1] // 2]])
-    chosen = [rim[rng.integers(len(rim), size=2600)], inside[rng.integers(len(inside), size=1500)]]
-    rows, columns = np.concatenate(chosen)[rng.permutation(4100)].T
+    outer, inner = round(2600 * fine**0.75), round(1500 * fine**0.75)
+    chosen = [
+        rim[rng.integers(len(rim), size=outer)],
+        inside[rng.integers(len(inside), size=inner)],
+    ]
+    rows, columns = np.concatenate(chosen)[rng.permutation(outer + inner)].T
+    del rim, inside
     count, t = len(rows), np.linspace(0, 1, 7)
 
     flow = 2 * np.pi * smooth_noise(rng, size, 2.0)[rows, columns]
@@ -188,7 +205,7 @@ def _fur_strands(
     width = rng.uniform(0.6, 2.2) * rng.uniform(0.5, 1.3, count)
     return Strands(
         points=grow(roots, angles, lengths, gravity=rng.uniform(0, 0.5)),
-        widths_px=np.clip(width, 0.3, 3)[:, None] * (1 - 0.9 * t),
+        widths_px=fine**0.25 * np.clip(width, 0.3, 3)[:, None] * (1 - 0.9 * t),
         colours=np.clip(own, 0, 1),
         tips=np.clip(own * rng.uniform(0.8, 1.5), 0, 1),
         opacity=np.clip(rng.uniform(0.6, 1.2, count), 0, 1),
@@ -205,7 +222,7 @@ def _whiskers(rng: np.random.Generator, size: Size) -> Strands:
     colours = np.tile(random_colour(rng, saturation=0.2), (count, 1))
     return Strands(
         points=grow(roots, angles, min(size) * rng.uniform(0.15, 0.45, count), gravity=0.3),
-        widths_px=rng.uniform(0.6, 1.6, count)[:, None] * (1 - 0.8 * t),
+        widths_px=detail(size) ** 0.5 * rng.uniform(0.6, 1.6, count)[:, None] * (1 - 0.8 * t),
         colours=colours,
         tips=colours,
         opacity=rng.uniform(0.6, 1, count),
@@ -221,7 +238,8 @@ def feather(rng: np.random.Generator, size: Size) -> Layer:
 
 
 def _one_feather(rng: np.random.Generator, size: Size) -> Layer:
-    short, barbs, t = min(size), 620, np.linspace(0, 1, 12)
+    fine = detail(size) ** 0.75
+    short, barbs, t = min(size), round(620 * fine), np.linspace(0, 1, 12)
     angle = rng.uniform(0, 2 * np.pi)
     length = short * rng.uniform(0.5, 0.85)
     middle = np.array([size[1], size[0]]) * rng.uniform(0.4, 0.6, 2)
@@ -246,7 +264,7 @@ def _one_feather(rng: np.random.Generator, size: Size) -> Layer:
     colour = np.clip(colour * rng.normal(1, 0.15, barbs)[:, None], 0, 1)
     vane = Strands(
         points=grow(roots, angles, lengths),
-        widths_px=np.full((barbs, 12), length / 330 * rng.uniform(1.2, 2.2)) * (1 - 0.5 * t),
+        widths_px=np.full((barbs, 12), length / 330 / fine * rng.uniform(1.2, 2.2)) * (1 - 0.5 * t),
         colours=colour,
         tips=np.clip(colour * rng.uniform(0.6, 1.4), 0, 1),
         opacity=np.clip(rng.uniform(0.65, 1.1, barbs) - 0.3 * downy, 0, 1),

@@ -1,20 +1,55 @@
 """Smooth and fractal noise, colour ramps and textures."""
 
 import math
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 from jaxtyping import Float
 
 Size = tuple[int, int]
+FINE_PX = 1024  # a picture whose shorter side is longer gets finer detail, not only a larger one
+
+
+def detail(size: Size) -> float:
+    """Return how many times finer a picture is than one of 1024 pixels, 1 or more."""
+    return max(1.0, min(size) / FINE_PX)
 
 
 def smooth_noise(rng: np.random.Generator, size: Size, cells: float) -> Float[np.ndarray, "h w"]:
     """Return noise of about [0, 1] that varies over 1/`cells` of the shorter side."""
+    return noise_bands(rng, size, cells)(0, size[0])
+
+
+def noise_bands(
+    rng: np.random.Generator, size: Size, cells: float
+) -> Callable[[int, int], Float[np.ndarray, "rows w"]]:
+    """Return a function of two rows that gives what `smooth_noise` has between them."""
     short = min(size)
     rows, columns = (max(2, round(cells * side / short)) + 1 for side in size)
     grid = rng.random((rows, columns), dtype=np.float32)
-    return cv2.resize(grid, size[::-1], interpolation=cv2.INTER_CUBIC)
+
+    def band(top: int, end: int) -> Float[np.ndarray, "rows w"]:
+        if (top, end) == (0, size[0]):
+            return cv2.resize(grid, size[::-1], interpolation=cv2.INTER_CUBIC)
+        wide = cv2.resize(grid, (size[1], rows), interpolation=cv2.INTER_CUBIC)
+        unit = np.eye(rows, dtype=np.float32)
+        weights = cv2.resize(unit, (rows, size[0]), interpolation=cv2.INTER_CUBIC)
+        return weights[top:end] @ wide
+
+    return band
+
+
+def blurred(array: Float[np.ndarray, "h w *c"], sigma_px: float) -> Float[np.ndarray, "h w *c"]:
+    """Return the array blurred; where it is large and the blur wide, by way of a smaller copy."""
+    height, width = array.shape[:2]
+    factor = int(sigma_px / 8) if min(height, width) > FINE_PX else 1
+    if factor < 2:
+        return cv2.GaussianBlur(array, (0, 0), sigma_px)
+    size = (max(1, width // factor), max(1, height // factor))
+    small = cv2.resize(array, size, interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), sigma_px / factor)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def fractal(
@@ -27,7 +62,9 @@ def fractal(
             break
         total += np.float32(gain**octave) * smooth_noise(rng, size, cells * 2**octave)
     low, high = float(total.min()), float(total.max())
-    return (total - low) / max(high - low, 1e-6)
+    total -= low
+    total /= max(high - low, 1e-6)
+    return total
 
 
 def pixel_grid(size: Size) -> tuple[Float[np.ndarray, "h w"], Float[np.ndarray, "h w"]]:
@@ -80,7 +117,9 @@ def texture(
     surface = coloured(field, ramp(rng, int(rng.integers(2, 6)), saturation=saturation))
     shade = rng.uniform(0.5, 0.8) + 0.6 * fractal(rng, size, rng.uniform(1, 3), octaves=2)
     grain = rng.uniform(0, 0.12) * (rng.random(size, dtype=np.float32) - 0.5)
-    return np.clip(surface * shade[..., None] + grain[..., None], 0, 1).astype(np.float32)
+    surface *= shade[..., None]
+    surface += grain[..., None]
+    return np.clip(surface, 0, 1, out=surface)
 
 
 def _along(rng: np.random.Generator, size: Size) -> Float[np.ndarray, "h w"]:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
-from maskwright.data.procedural.layers import SHIFT, averaged, fixed_point, over
+from maskwright.data.procedural.layers import SHIFT, averaged, bands, fixed_point, over
 from maskwright.data.procedural.noise import Size
 
 SCALE = 4  # samples per pixel and axis; the thinnest strand is a quarter of a pixel wide
@@ -76,10 +76,12 @@ def draw_strands(
         outline = ribbons(strands.points[:, at], strands.widths_px[:, at])
         shapes.append(fixed_point(outline, SCALE))
         paints.append(_paint(strands, (piece + 0.5) / pieces))
-    canvas = np.empty((size[0] * SCALE, size[1] * SCALE, 4), np.uint8)
-    for sheet in range(sheets):
-        _draw_sheet(canvas, shapes, paints, chosen=range(sheet, count, sheets))
-        stack = over(averaged(canvas, size), stack)
+    for top, end in bands(size, bytes_per_pixel=4 * SCALE**2):
+        canvas = np.empty(((end - top) * SCALE, size[1] * SCALE, 4), np.uint8)
+        here = [shape - np.array([0, top * SCALE << SHIFT], np.int32) for shape in shapes]
+        for sheet in range(sheets):
+            _draw_sheet(canvas, here, paints, chosen=range(sheet, count, sheets))
+            over(averaged(canvas, (end - top, size[1])), stack[top:end])
     return stack
 
 
@@ -99,7 +101,13 @@ def _draw_sheet(
 ) -> None:
     """Draw the chosen strands on a canvas wiped clean, the most opaque pieces last."""
     canvas.fill(0)
-    parts = [(p, n) for p in range(len(shapes)) for n in chosen]
+    reach = [_is_within(shape[..., 1], canvas.shape[0]) for shape in shapes]
+    parts = [(p, n) for p in range(len(shapes)) for n in chosen if reach[p][n]]
     parts.sort(key=lambda part: paints[part[0]][part[1], 3])
     for p, n in parts:
         cv2.fillPoly(canvas, [shapes[p][n]], paints[p][n].tolist(), shift=SHIFT)
+
+
+def _is_within(y: Int[np.ndarray, "n q"], rows: int) -> Bool[np.ndarray, " n"]:
+    """Return which outlines come near a canvas of so many rows."""
+    return (y.max(axis=1) >= -1 << SHIFT) & (y.min(axis=1) <= (rows + 1) << SHIFT)

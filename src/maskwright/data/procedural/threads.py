@@ -9,8 +9,9 @@ from jaxtyping import Float
 from maskwright.data.procedural import layers, shapes
 from maskwright.data.procedural.noise import (
     Size,
+    detail,
     fractal,
-    pixel_grid,
+    noise_bands,
     random_colour,
     smooth_noise,
     texture,
@@ -109,14 +110,21 @@ def _repeated(
 ) -> Float[np.ndarray, "h w"]:
     """Return the tile repeated over the plane, turned and softly folded."""
     big = (size[0] * _SCALE, size[1] * _SCALE)
-    x, y = pixel_grid(big)
     angle, fold = rng.uniform(0, np.pi), min(big) * rng.uniform(0.0, 0.12)
     cos, sin, side = math.cos(angle), math.sin(angle), tile.shape[0]
-    u = np.mod(x * cos - y * sin + fold * smooth_noise(rng, big, 3.0), side)
-    v = np.mod(x * sin + y * cos + fold * smooth_noise(rng, big, 3.0), side)
+    across, down = noise_bands(rng, big, 3.0), noise_bands(rng, big, 3.0)
     wrapped = np.pad(tile, ((0, 1), (0, 1)), mode="wrap")
-    pattern = cv2.remap(wrapped, u, v, cv2.INTER_LINEAR)
-    return cv2.resize(pattern, size[::-1], interpolation=cv2.INTER_AREA)
+    repeated = np.empty(size, np.float32)
+    x = np.arange(big[1], dtype=np.float32)
+    for top, end in layers.bands(size, bytes_per_pixel=4 * 4 * _SCALE**2):
+        rows = (top * _SCALE, end * _SCALE)
+        y = np.arange(*rows, dtype=np.float32)[:, None]
+        u = np.mod(x * cos - y * sin + fold * across(*rows), side)
+        v = np.mod(x * sin + y * cos + fold * down(*rows), side)
+        pattern = cv2.remap(wrapped, u, v, cv2.INTER_LINEAR)
+        band = (size[1], end - top)
+        repeated[top:end] = cv2.resize(pattern, band, interpolation=cv2.INTER_AREA)
+    return repeated
 
 
 def _scalloped(rng: np.random.Generator, size: Size) -> Float[np.ndarray, "n 2"]:
@@ -148,7 +156,7 @@ def net(rng: np.random.Generator, size: Size) -> Layer:
     turn, reach = rng.uniform(0, np.pi), 0.75 * max(size)
     angles = turn + np.arange(families) * np.pi / families + rng.normal(0, 0.05, families)
     offsets = np.arange(-reach, reach, spacing)
-    t = np.linspace(-reach, reach, 60)
+    t = np.linspace(-reach, reach, 60 * math.ceil(detail(size)))
     curves = []
     for angle in angles:
         along, across = (
@@ -194,23 +202,24 @@ def web(rng: np.random.Generator, size: Size) -> Layer:
     """Return a spider's web: spokes, sagging spiral turns, sometimes dew, on twigs."""
     spokes, turns = int(rng.integers(12, 28)), int(rng.integers(10, 30))
     middle = np.array([size[1], size[0]]) * rng.uniform(0.35, 0.65, 2)
+    fine = detail(size)
     theta = np.sort(np.linspace(0, 2 * np.pi, spokes, endpoint=False) + rng.normal(0, 0.06, spokes))
     reach = min(size) * rng.uniform(0.3, 0.5) * rng.uniform(0.85, 1.25, spokes)
     rays = np.stack([np.cos(theta), np.sin(theta)], -1)
-    t = np.linspace(0, 1, 8)
+    t = np.linspace(0, 1, 8 * math.ceil(fine))
     straight = middle + reach[:, None, None] * rays[:, None] * t[:, None] * 1.15
     share = np.linspace(0.08, 1, turns)[:, None] * rng.normal(1, 0.01, (turns, spokes))
     here = middle + (share * reach)[..., None] * rays
     there = np.roll(here, -1, axis=1)
     sag = 1 - rng.uniform(0.02, 0.12) * 4 * (t * (1 - t))[:, None]
     arcs = here[:, :, None] * (1 - t)[:, None] + there[:, :, None] * t[:, None]
-    arcs = (middle + (arcs - middle) * sag).reshape(-1, 8, 2)
+    arcs = (middle + (arcs - middle) * sag).reshape(-1, len(t), 2)
     arcs = arcs[rng.random(len(arcs)) > rng.uniform(0, 0.15)]
     points = np.concatenate([straight, arcs])
     colour = np.clip(0.6 + 0.4 * rng.random((len(points), 3)), 0, 1)
     strands = Strands(
         points,
-        np.full(points.shape[:2], rng.uniform(0.35, 1.3)),
+        np.full(points.shape[:2], fine**0.5 * rng.uniform(0.35, 1.3)),
         colours=colour,
         tips=colour,
         opacity=rng.uniform(0.35, 1.0, len(points)),
