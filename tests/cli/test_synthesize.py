@@ -41,3 +41,39 @@ def test_wrong_use_is_one_line(tmp_path, capsys, arguments, code, line):
     assert synthesize(tmp_path / "set", *arguments) == code
     told = capsys.readouterr().err
     assert told.startswith(f"maskwright: {line}") and told.count("\n") == 1
+
+
+def build(folder, *more):
+    few = ["--count", "3", "--megapixels", "0.004", "--backgrounds-per-foreground", "2", "2"]
+    return run(["synthesize", "uhr", "-o", str(folder), *few, *more])
+
+
+def test_a_data_set_of_the_shape_of_uhr_395_is_built_checked_and_gone_on_with(tmp_path, capsys):
+    assert build(tmp_path) == 0
+    assert capsys.readouterr().out.endswith(": 4 made, 0 were there already\n")
+    assert build(tmp_path, "--verify") == 0
+    assert capsys.readouterr().out.endswith(": 14 files as they were written, 0 not\n")
+    (lost,) = (tmp_path / "test" / "alpha").glob("*_01.png")
+    lost.unlink()
+    assert build(tmp_path, "--verify") == 2
+    told = capsys.readouterr()
+    assert told.err == f"{lost}: missing; remove it and make it again\n"
+    assert build(tmp_path) == 0
+    assert capsys.readouterr().out.endswith(": 1 made, 3 were there already\n")
+
+
+@pytest.mark.parametrize(
+    "arguments,code,line",
+    [
+        (["--count", "1"], 1, "a data set must have two foregrounds or more, got a count of 1"),
+        (["--format", "gif"], 1, "a format must be jpg or png, got 'gif'"),
+        (["--test-share", "0"], 1, "the share to test on must be more than 0 and less than 1"),
+        (["--foregrounds", "x"], 1, "foregrounds and alphas must be given together"),
+        (["--megapixels", "900"], 1, "pictures are drawn with"),
+        (["--verify"], 2, "set must be a data set with a manifest.json, got none"),
+    ],
+)
+def test_wrong_use_of_uhr_is_one_line(tmp_path, capsys, arguments, code, line):
+    assert build(tmp_path / "set", *arguments) == code
+    told = capsys.readouterr().err
+    assert told.startswith("maskwright: ") and line in told and told.count("\n") == 1

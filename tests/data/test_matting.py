@@ -137,3 +137,62 @@ def test_an_unknown_layout_is_refused(tmp_path):
 def test_a_data_set_without_foregrounds_cannot_be_trained_on(tmp_path):
     with pytest.raises(UsageError, match="aim-500 has no foregrounds to train on"):
         training_set(tmp_path, layout="aim-500")
+
+
+@pytest.mark.parametrize("part", ["test", ""])
+def test_uhr_395_is_read_as_published_from_the_root_or_the_part(tmp_path, part):
+    put(tmp_path / "train" / "fg", "a.jpg", "b.jpg")
+    put(tmp_path / "train" / "alpha", "a.jpg", "b.jpg")
+    put(tmp_path / "test" / "merged", "a_0.jpg", "c.png")
+    put(tmp_path / "test" / "trimaps", "a_0.png", "c.png")
+    put(tmp_path / "test" / "alpha", "a_0.jpg", "c.png")
+    trained = training_set(tmp_path / ("train" if part else ""), layout="uhr-395")
+    assert [row.name for row in trained] == ["a", "b"]
+    tested = benchmark(tmp_path / part, layout="uhr-395")
+    assert [row.image.name for row in tested] == ["a_0.jpg", "c.png"]
+    (tmp_path / "test" / "alpha" / "a_0.jpg").unlink()
+    with pytest.raises(DataError, match="must have an alpha of the same name in .* 1: a_0.jpg;"):
+        benchmark(tmp_path, layout="uhr-395")
+
+
+def test_aim_500_is_read_as_published(tmp_path):
+    put(tmp_path / "original", "o_1.jpg")
+    put(tmp_path / "trimap", "o_1.png")
+    put(tmp_path / "mask", "o_1.png")
+    (row,) = benchmark(tmp_path, layout="aim-500")
+    assert (row.image.suffix, row.trimap.parent.name, row.alpha.parent.name) == (
+        *(".jpg", "trimap", "mask"),
+    )
+
+
+def test_ppm_100_has_no_trimaps_unless_somebody_made_them(tmp_path):
+    put(tmp_path / "image", "a.jpg", "b.jpg")
+    put(tmp_path / "matte", "a.jpg", "b.jpg")
+    assert [row.trimap for row in benchmark(tmp_path, layout="ppm-100")] == [None, None]
+    put(tmp_path / "trimap", "a.png", "b.png")
+    rows = benchmark(tmp_path, layout="ppm-100")
+    assert [row.trimap.name for row in rows] == ["a.png", "b.png"]
+    put(tmp_path / "matte", "c.jpg")
+    with pytest.raises(DataError, match="an alpha must have an image .* not so for 1: c.jpg;"):
+        benchmark(tmp_path, layout="ppm-100")
+
+
+def test_sizes_are_compared_where_there_is_no_trimap(tmp_path):
+    put(tmp_path / "image", "a.jpg")
+    put(tmp_path / "matte", "a.jpg", size=(3, 11))
+    with pytest.raises(DataError, match=r"one size.*\(image/a.jpg 7 x 5, matte/a.jpg 11 x 3\)"):
+        benchmark(tmp_path, layout="ppm-100")
+
+
+def test_transparent_460_is_tested_on_once_it_is_composited(tmp_path):
+    for folder in ("fg", "alpha"):
+        put(tmp_path / "Train" / folder, "a.jpg")
+        put(tmp_path / "Test" / folder, "b.jpg")
+    assert [row.name for row in training_set(tmp_path, layout="transparent-460")] == ["a"]
+    expected = "Test must hold composites in merged or image, got foregrounds only; make some with"
+    with pytest.raises(DataError, match=expected):
+        benchmark(tmp_path, layout="transparent-460")
+    put(tmp_path / "Test" / "merged", "b_0.png", "b_1.png")
+    put(tmp_path / "Test" / "trimaps", "b_0.png", "b_1.png")
+    rows = benchmark(tmp_path, layout="transparent-460")
+    assert [row.alpha.name for row in rows] == ["b.jpg", "b.jpg"]

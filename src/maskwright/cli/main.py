@@ -36,7 +36,10 @@ VERBS: Verbs = {
 }
 GROUPS: dict[str, tuple[str, Verbs]] = {
     "evaluate": ("Score mattes against the truth.", {"matting": evaluate.matting}),
-    "synthesize": ("Make datasets by compositing.", {"matting": synthesize.matting}),
+    "synthesize": (
+        "Make datasets by compositing.",
+        {"matting": synthesize.matting, "uhr": synthesize.uhr},
+    ),
     "models": ("List, explain, fetch and check weights.", models.VERBS),
 }
 

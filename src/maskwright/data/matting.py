@@ -1,8 +1,10 @@
 """Matting data sets as folders of pictures: which files belong together, checked before use.
 
 Pictures pair by stem, whatever their suffix. Folders are those that Composition-1k (Xu et al.,
-CVPR 2017), Distinctions-646 (Qiao et al., CVPR 2020), AIM-500 (Li et al., IJCAI 2021) and
-UHR-395 (MEMatte) are distributed or customarily prepared with.
+CVPR 2017), Distinctions-646 (Qiao et al., CVPR 2020), AIM-500 (Li et al., IJCAI 2021), PPM-100
+(Ke et al., AAAI 2022), Transparent-460 (Cai et al., ECCV 2022) and UHR-395 (Lin et al., "Memory
+Efficient Matting with Adaptive Token Routing", AAAI 2025; published as UHRIM) are distributed or
+customarily prepared with.
 """
 
 import re
@@ -28,6 +30,10 @@ class Layout:
         trimaps: Their trimaps.
         alphas: Their alphas.
         shares_alpha: Whether the images `cat_0`, `cat_1` … may share the alpha `cat`.
+        lacks_trimaps: Whether the data set comes without trimaps, so that the folder may be
+            missing and `benchmark_trimaps.trimap_of` makes them.
+        training: Folders that hold the training part, if the root itself does not.
+        test: Folders that hold the test part, if the root itself does not.
     """
 
     foregrounds: tuple[str, ...]
@@ -35,6 +41,9 @@ class Layout:
     trimaps: tuple[str, ...]
     alphas: tuple[str, ...]
     shares_alpha: bool = False
+    lacks_trimaps: bool = False
+    training: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
 
 
 LAYOUTS = {
@@ -53,8 +62,29 @@ LAYOUTS = {
         shares_alpha=True,
     ),
     "aim-500": Layout(foregrounds=(), images=("original",), trimaps=("trimap",), alphas=("mask",)),
+    "ppm-100": Layout(
+        foregrounds=(),
+        images=("image",),
+        trimaps=("trimap", "trimaps"),
+        alphas=("matte",),
+        lacks_trimaps=True,
+    ),
+    "transparent-460": Layout(
+        foregrounds=("fg",),
+        images=("merged", "image"),
+        trimaps=("trimaps", "trimap"),
+        alphas=("alpha_copy", "alpha"),
+        shares_alpha=True,
+        training=("Train", "train"),
+        test=("Test", "test"),
+    ),
     "uhr-395": Layout(
-        foregrounds=("fg",), images=("merged",), trimaps=("trimaps",), alphas=("alpha",)
+        foregrounds=("fg",),
+        images=("merged",),
+        trimaps=("trimaps",),
+        alphas=("alpha",),
+        training=("train",),
+        test=("test",),
     ),
     "plain": Layout(
         foregrounds=("fg",),
@@ -76,11 +106,11 @@ class TrainingRow:
 
 @dataclass(frozen=True)
 class BenchmarkRow:
-    """An image to test on: its name, itself, its trimap, its alpha."""
+    """An image to test on: its name, itself, its trimap if there is one, its alpha."""
 
     name: str
     image: Path
-    trimap: Path
+    trimap: Path | None
     alpha: Path
 
 
@@ -89,6 +119,11 @@ def training_set(
 ) -> tuple[TrainingRow, ...]:
     """Return the foregrounds below `root`, sorted by name; see `training_rows`.
 
+    Args:
+        root: Of the data set, or of its training part.
+        layout: One of `LAYOUTS`.
+        held_out: Stems never to train on.
+
     Raises:
         DataError: If a folder is missing, or as `training_rows` says.
         UsageError: If the layout is unknown or has no foregrounds.
@@ -96,6 +131,7 @@ def training_set(
     folders = _layout(layout)
     if not folders.foregrounds:
         raise UsageError(f"{layout} has no foregrounds to train on; choose another data set")
+    root = _part(root, folders.training)
     alphas = [name for name in folders.alphas if name != "alpha_copy"]
     return training_rows(
         _folder(root, folders.foregrounds), _folder(root, alphas), held_out=held_out
@@ -137,27 +173,36 @@ def training_rows(
 def benchmark(root: Path, *, layout: str = "plain") -> tuple[BenchmarkRow, ...]:
     """Return the test images below `root`, sorted by name; see `benchmark_rows`.
 
+    Args:
+        root: Of the data set, or of its test part.
+        layout: One of `LAYOUTS`.
+
     Raises:
         DataError: If a folder is missing, or as `benchmark_rows` says.
         UsageError: If the layout is unknown.
     """
     folders = _layout(layout)
+    root = _part(root, folders.test)
+    _refuse_parts(root, folders)
+    has_trimaps = any((root / name).is_dir() for name in folders.trimaps)
     return benchmark_rows(
         _folder(root, folders.images),
-        trimaps=_folder(root, folders.trimaps),
+        trimaps=None
+        if folders.lacks_trimaps and not has_trimaps
+        else _folder(root, folders.trimaps),
         alphas=_folder(root, folders.alphas),
         shares_alpha=folders.shares_alpha,
     )
 
 
 def benchmark_rows(
-    images: Path, *, trimaps: Path, alphas: Path, shares_alpha: bool = False
+    images: Path, *, trimaps: Path | None, alphas: Path, shares_alpha: bool = False
 ) -> tuple[BenchmarkRow, ...]:
     """Return the triples of three folders, sorted by name.
 
     Args:
         images: Folder of images or, to score them, of predicted alphas.
-        trimaps: Folder of trimaps of the same stems and sizes.
+        trimaps: Folder of trimaps of the same stems and sizes; None if there are none.
         alphas: Folder of alphas of the same stems and sizes.
         shares_alpha: Whether an image `cat_7` without an alpha of its own takes `cat`.
 
@@ -165,13 +210,15 @@ def benchmark_rows(
         DataError: If a folder is missing or empty, a stem is there twice or lacks a partner, an
             alpha or trimap belongs to no image, or sizes differ.
     """
-    photos, hints, mattes = pictures(images), pictures(trimaps), pictures(alphas)
+    photos, mattes = pictures(images), pictures(alphas)
+    hints = pictures(trimaps) if trimaps else {}
     owner = {s: _alpha_stem(s, mattes, shares_alpha=shares_alpha) for s in photos}
     here = f"an image of the same name in {display_name(images)}"
-    _refuse(
-        [photos[s] for s in photos if s not in hints],
-        f"an image must have a trimap of the same name in {display_name(trimaps)}",
-    )
+    if trimaps:
+        _refuse(
+            [photos[s] for s in photos if s not in hints],
+            f"an image must have a trimap of the same name in {display_name(trimaps)}",
+        )
     _refuse(
         [photos[s] for s in photos if owner[s] not in mattes],
         f"an image must have an alpha of the same name in {display_name(alphas)}",
@@ -179,8 +226,8 @@ def benchmark_rows(
     _refuse([hints[s] for s in hints if s not in photos], f"a trimap must have {here}")
     used = set(owner.values())
     _refuse([mattes[s] for s in mattes if s not in used], f"an alpha must have {here}")
-    rows = [BenchmarkRow(s, photos[s], hints[s], mattes[owner[s]]) for s in photos]
-    _check_sizes((row.image, row.trimap, row.alpha) for row in rows)
+    rows = [BenchmarkRow(s, photos[s], hints.get(s), mattes[owner[s]]) for s in photos]
+    _check_sizes(tuple(file for file in (row.image, row.trimap, row.alpha) if file) for row in rows)
     return tuple(rows)
 
 
@@ -213,6 +260,21 @@ def _layout(name: str) -> Layout:
     if name not in LAYOUTS:
         raise UsageError(f"a layout must be one of {', '.join(LAYOUTS)}, got {name!r}")
     return LAYOUTS[name]
+
+
+def _part(root: Path, names: Iterable[str]) -> Path:
+    """Return the part of a data set: a folder of one of the names, or the root itself."""
+    return next((root / name for name in names if (root / name).is_dir()), root)
+
+
+def _refuse_parts(root: Path, folders: Layout) -> None:
+    """Say what to do with a test part that consists of foregrounds still to be composited."""
+    has_images = any((root / name).is_dir() for name in folders.images)
+    if not has_images and any((root / name).is_dir() for name in folders.foregrounds):
+        raise DataError(
+            f"{display_name(root)} must hold composites in {' or '.join(folders.images)}, got"
+            f" foregrounds only; make some with `maskwright synthesize matting`"
+        )
 
 
 def _folder(root: Path, names: Iterable[str]) -> Path:

@@ -1,15 +1,15 @@
 """Composite data sets on disk: image, alpha, trimap and foreground of known truth, from a seed."""
 
-import hashlib
 import json
+import shutil
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -31,8 +31,10 @@ from maskwright.data.trimaps import random_trimap
 from maskwright.errors import MaskwrightError, OutputError, UsageError
 from maskwright.image.colour import from_float, to_float
 from maskwright.image.io import write_image
+from maskwright.image.publish import atomic_write
 from maskwright.image.resize import resize
 
+_ROWS = 256  # composited at once
 _TOUCHES = 25  # of 255; an edge of the picture with less alpha is one the foreground ends before
 
 
@@ -130,7 +132,7 @@ def synthesize_matting(
     there = manifest.begin(output, plain, overwrite=overwrite)
     waiting = [index for index in range(count) if index not in there]
     skipped, failed = count - len(waiting), []
-    results = _make_all(maker, output, waiting, workers=workers)
+    results = make_all(maker, output, [[index] for index in waiting], workers=workers)
     for done, (index, reason) in enumerate(results, start=skipped + 1):
         if reason is not None:
             failed.append((manifest.item_name(index), reason))
@@ -139,6 +141,18 @@ def synthesize_matting(
     manifest.finish(output, plain, complete=not failed)
     failed.sort()
     return Synthesis(output, len(waiting) - len(failed), skipped, tuple(failed))
+
+
+@runtime_checkable
+class ItemMaker(Protocol):
+    """Makes the items of a data set, each from its index alone."""
+
+    @property
+    def settings(self) -> Any:
+        """What the maker was made of, and another can be in a worker."""
+
+    def make(self, index: int) -> tuple[Mapping[str, np.ndarray | Path], dict[str, Any]]:
+        """Return the files of an item, pictures or files to copy, and its record."""
 
 
 class Maker:
@@ -165,7 +179,7 @@ class Maker:
             self.backgrounds = ProceduralBackgrounds(many, size, seed=seed)
 
     def make(self, index: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return the pictures of an item by folder, uint8, and its seed and origin."""
+        """Return the pictures of an item by file, uint8, and its seed and origin."""
         settings = self.settings
         rng = np.random.default_rng([settings.seed, index, 2])
         foreground = self.foregrounds[index % len(self.foregrounds)]
@@ -180,19 +194,30 @@ class Maker:
             record["background"] = scenes.files[scene].name
         placed = fitted(foreground, settings.size, rng)
         sample = Sample(placed.colour, placed.alpha, covering(scenes[scene], settings.size, rng))
-        image = composite(sample).image
-        assert image is not None
+        file = f"{manifest.item_name(index)}.png"
         return {
-            "image": from_float(image / np.float32(255), np.uint8),
-            "alpha": from_float(placed.alpha, np.uint8),
-            "trimap": random_trimap(placed.alpha, rng),
-            "fg": placed.colour,
+            f"image/{file}": merged(sample),
+            f"alpha/{file}": from_float(placed.alpha, np.uint8),
+            f"trimap/{file}": random_trimap(placed.alpha, rng),
+            f"fg/{file}": placed.colour,
         }, record
 
     def _foreground_name(self, index: int) -> str:
         if isinstance(self.foregrounds, FolderForegrounds):
             return self.foregrounds.rows[index % len(self.foregrounds)].name
         return f"drawn {self.foregrounds.kinds[index % len(self.foregrounds.kinds)]}"
+
+
+def merged(sample: Sample) -> UInt8[np.ndarray, "h w 3"]:
+    """Return the composite in 8 bits, made a few rows at a time: floats take much memory."""
+    image = np.empty(sample.foreground.shape, np.uint8)
+    for top in range(0, len(image), _ROWS):
+        at = slice(top, top + _ROWS)
+        part = Sample(sample.foreground[at], sample.alpha[at], sample.background[at])
+        floats = composite(part).image
+        assert floats is not None
+        image[at] = from_float(floats / np.float32(255), np.uint8)
+    return image
 
 
 def fitted(foreground: Foreground, size: tuple[int, int], rng: np.random.Generator) -> Foreground:
@@ -253,23 +278,34 @@ def _checked(count: int, settings: Settings) -> Settings:
     return settings
 
 
-_MAKER: Maker | None = None  # of a worker process
+_MAKER: ItemMaker | None = None  # of a worker process
 
 
-def _make_all(
-    maker: Maker, output: Path, waiting: list[int], *, workers: int
+def make_all(
+    maker: ItemMaker, output: Path, groups: Iterable[Sequence[int]], *, workers: int
 ) -> Iterator[tuple[int, str | None]]:
-    """Yield (index, None) as items are done, or (index, why not)."""
+    """Yield (index, None) as items are done and noted in the manifest, or (index, why not).
+
+    Args:
+        maker: Makes an item from its index alone; workers have their own, of its settings.
+        output: The folder to write to.
+        groups: Indices of items; those of a group are made by one process, one after the other.
+        workers: Processes; 0 makes the items in this one.
+
+    Raises:
+        OutputError: If nothing can be written, or a worker is killed.
+    """
     if workers < 1:
-        for index in waiting:
-            yield _make_one(maker, output, index)
+        for group in groups:
+            yield from (_make_one(maker, output, index) for index in group)
         return
+    start = (type(maker), maker.settings)
     with ProcessPoolExecutor(
-        workers, get_context("spawn"), initializer=_start_worker, initargs=(maker.settings,)
+        workers, get_context("spawn"), initializer=_start_worker, initargs=start
     ) as pool:
         try:
-            for future in as_completed([pool.submit(_work, output, index) for index in waiting]):
-                yield future.result()
+            for future in as_completed([pool.submit(_work, output, group) for group in groups]):
+                yield from future.result()
         except BrokenProcessPool as error:
             raise OutputError(
                 "a worker process must live until its items are done, got one that was killed,"
@@ -280,29 +316,35 @@ def _make_all(
             raise
 
 
-def _start_worker(settings: Settings) -> None:
+def _start_worker(kind: Callable[[Any], ItemMaker], settings: Any) -> None:
     global _MAKER
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends the pool
     cv2.setNumThreads(0)
-    _MAKER = Maker(settings)
+    _MAKER = kind(settings)
 
 
-def _work(output: Path, index: int) -> tuple[int, str | None]:
+def _work(output: Path, group: Sequence[int]) -> list[tuple[int, str | None]]:
     assert _MAKER is not None
-    return _make_one(_MAKER, output, index)
+    return [_make_one(_MAKER, output, index) for index in group]
 
 
-def _make_one(maker: Maker, output: Path, index: int) -> tuple[int, str | None]:
+def _make_one(maker: ItemMaker, output: Path, index: int) -> tuple[int, str | None]:
     try:
-        arrays, record = maker.make(index)
-        checksums = {}
-        for folder, pixels in arrays.items():
-            name = f"{folder}/{manifest.item_name(index)}.png"
-            write_image(output / name, pixels, overwrite=True)
-            checksums[name] = hashlib.sha256((output / name).read_bytes()).hexdigest()
+        contents, record = maker.make(index)
+        for name, content in contents.items():
+            _write(output / name, content)
+        checksums = {name: manifest.checksum(output / name) for name in contents}
         manifest.note(output, index, record | {"sha256": checksums})
     except OutputError:
         raise  # nothing can be written any more: not the fault of this item
     except MaskwrightError as error:
         return index, str(error)
     return index, None
+
+
+def _write(file: Path, content: Path | UInt8[np.ndarray, "h w *c"]) -> None:
+    if isinstance(content, np.ndarray):
+        write_image(file, content, overwrite=True)
+        return
+    with atomic_write(file, overwrite=True) as stream, content.open("rb") as source:
+        shutil.copyfileobj(source, stream)
