@@ -22,7 +22,7 @@ from maskwright.image.publish import atomic_write
 from maskwright.weights.catalog import check_commercial, find_weight, list_weights
 from maskwright.weights.download import fetch, verify
 
-PAPERS = {"a2u": "maskwright.models.a2u"}
+PAPERS = {"a2u": "maskwright.models.a2u", "mematte": "maskwright.models.mematte"}
 
 
 def paper_module(paper: str) -> ModuleType:

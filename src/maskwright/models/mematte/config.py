@@ -1,0 +1,69 @@
+"""What can be chosen in a MEMatte network, or in its teacher, ViTMatte."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Config:
+    """A MEMatte network.
+
+    Attributes:
+        channels: Channels of a token.
+        depth: Number of transformer blocks.
+        heads: Attention heads.
+        window_blocks: Blocks that attend within windows; the others are global.
+        window: Tokens along a side of a window.
+        routed: Global blocks attend to the tokens that a router keeps, without positions. False:
+            to all, with tables of relative positions: ViTMatte, which is also the teacher.
+        position_side: Side of the map that absolute positions were learned on.
+        table_side: Side of the map that global relative positions were learned on.
+        detail_widths: Channels of the decoder's image stream at 1/2, 1/4 and 1/8.
+        fusion_widths: Channels of the decoder at 1/8, 1/4, 1/2 and the full size.
+        head_width: Channels before the last convolution.
+        gathered_training: Train with attention to gathered tokens: cheaper, another gradient of
+            the routers (`attention.py`).
+    """
+
+    channels: int = 384
+    depth: int = 12
+    heads: int = 6
+    window_blocks: tuple[int, ...] = (0, 1, 3, 4, 6, 7, 9, 10)
+    window: int = 14
+    routed: bool = True
+    position_side: int = 14
+    table_side: int = 32
+    detail_widths: tuple[int, int, int] = (48, 96, 192)
+    fusion_widths: tuple[int, int, int, int] = (256, 128, 64, 32)
+    head_width: int = 16
+    gathered_training: bool = False
+
+    @property
+    def reach_px(self) -> int | None:
+        """How far from a pixel the network looks: at the whole image."""
+        return None
+
+    @property
+    def align_px(self) -> int:
+        """Pixels after which the network's inner grids repeat."""
+        return 32
+
+    @property
+    def bytes_per_pixel(self) -> int:
+        """Memory at the peak of unlimited inference in fp32, per pixel; a rough estimate.
+
+        The decoder's last stage holds its input twice, up-sampled and joined with the image, and
+        its output.
+        """
+        *_, before, last = self.fusion_widths
+        return 4 * (2 * before + 2 * last + 40)
+
+
+SMALL = Config()
+BASE = Config(channels=768, heads=12)
+MINI = Config(
+    channels=160,
+    heads=5,
+    detail_widths=(24, 48, 96),
+    fusion_widths=(96, 64, 32, 16),
+    head_width=8,
+)

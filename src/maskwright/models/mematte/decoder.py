@@ -1,0 +1,103 @@
+"""The detail capture decoder: features meet the image at 1/8, 1/4, 1/2 and the full size.
+
+Yao et al., "ViTMatte: Boosting Image Matting with Pre-trained Plain Vision Transformers",
+Information Fusion 2024, arXiv:2305.15272, section 3.4; MEMatte keeps it.
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from maskwright.layers.conv import ConvNorm
+from maskwright.models.mematte.config import Config
+from maskwright.models.mematte.limits import Limits
+from maskwright.models.mematte.tiles import Grid, grid_for, in_tokens, narrowed, padded_window
+
+
+class Decoder(nn.Module):
+    """Convolutions over the image, and four times: up-sample, join with the image's map, mix.
+
+    Args:
+        config: The network's sizes.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        details = (4, *config.detail_widths)
+        self.detail = nn.ModuleList(_conv(*pair, stride=2) for pair in pairwise(details))
+        widths = (config.channels, *config.fusion_widths)
+        self.fuse = nn.ModuleList(
+            _conv(before + detail, after)
+            for (before, after), detail in zip(pairwise(widths), reversed(details), strict=True)
+        )
+        self.head = nn.Sequential(
+            _conv(widths[-1], config.head_width, bias=True), nn.Conv2d(config.head_width, 1, 1)
+        )
+        for module in self.modules():  # maps take the order of the weights: a third of the time
+            if isinstance(module, nn.Conv2d):
+                weight = module.weight.detach()
+                module.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last))
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch 4 height width"],
+        features: Float[Tensor, "batch channel token_height token_width"],
+    ) -> Float[Tensor, "batch 1 height width"]:
+        """Return alpha in (0, 1).
+
+        Args:
+            x: Normalised RGB and trimap; height and width are 16 times those of the features.
+            features: Of the encoder.
+        """
+        maps = [x.contiguous(memory_format=torch.channels_last)]
+        for stage in self.detail:
+            maps.append(stage(maps[-1]))
+        y = features
+        for stage in self.fuse:
+            y = F.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False)
+            y = stage(torch.cat([maps.pop(), y], 1))
+        return self.head(y).sigmoid()
+
+    def in_tiles(
+        self,
+        x: Float[Tensor, "batch 4 height width"],
+        features: Float[Tensor, "batch channel token_height token_width"],
+        limits: Limits,
+    ) -> Float[Tensor, "batch 1 height width"]:
+        """Return alpha of images, computed tile by tile.
+
+        Args:
+            x: Normalised RGB and trimap, of any size.
+            features: Of the encoder, which has filled up x with zeros.
+            limits: Side of the tiles, and what to leave out.
+        """
+        height, width = x.shape[2:]
+        grid = grid_for((16 * features.shape[2], 16 * features.shape[3]), limits)
+        alpha = x[:, 3:].clone() if limits.skip_known else torch.empty_like(x[:, 3:])
+        for image in range(x.shape[0]):
+            for core in _wanted(grid, x[image, 3], limits):
+                tile = grid.tile(core)
+                inputs = padded_window(x[image : image + 1], *tile.window)
+                seen = padded_window(features[image : image + 1], *in_tokens(tile.window))
+                alpha[(image, 0, *core)] = self(inputs, seen)[(0, 0, *tile.inner)]
+        return alpha
+
+
+def _wanted(
+    grid: Grid, trimap: Float[Tensor, "height width"], limits: Limits
+) -> Iterator[tuple[slice, slice]]:
+    """Yield the cores to compute, row by row; of known pixels no more than needed, if so asked."""
+    for core in grid.cores((trimap.shape[0], trimap.shape[1])):
+        if not limits.skip_known:
+            yield core
+        elif (part := narrowed(core, (trimap[core] > 0) & (trimap[core] < 1))) is not None:
+            yield core if limits.padding == "official" else part
+
+
+def _conv(channels: int, channels_out: int, *, stride: int = 1, bias: bool = False) -> ConvNorm:
+    conv = nn.Conv2d(channels, channels_out, 3, stride, padding=1, bias=bias)
+    return ConvNorm(conv, nn.BatchNorm2d(channels_out), nn.ReLU(inplace=True))
