@@ -139,6 +139,7 @@ def _head(
         skin += 0.35
         face = layers.filled(centre + [0, 0.2 * radius] + 0.7 * radius * ellipse, size)
         stack = layers.over(layers.layer(skin, face), stack)
+        del skin, face
     if rng.random() < 0.7:
         at = (float(centre[0]), float(size[0] * 1.05))
         body = shapes.blob(rng, size, radius=rng.uniform(0.3, 0.45), roughness=0.05, centre=at)

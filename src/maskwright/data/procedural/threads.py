@@ -25,8 +25,10 @@ _SCALE = 2  # samples per pixel and axis of the repeated tile
 def lace(rng: np.random.Generator, size: Size) -> Layer:
     """Return a piece of lace: two repeated thread motifs with holes, a hem, sometimes tulle."""
     cell = min(size) * rng.uniform(0.035, 0.12)
-    ground = _repeated(rng, _tile(rng, cell, thread_px=rng.uniform(0.7, 2.0)), size)
-    motif = _repeated(rng, _tile(rng, cell * rng.uniform(2, 4), thread_px=rng.uniform(2, 5)), size)
+    fine = detail(size) ** 0.5
+    ground = _repeated(rng, _tile(rng, cell, thread_px=fine * rng.uniform(0.7, 2.0)), size)
+    wide = cell * rng.uniform(2, 4)
+    motif = _repeated(rng, _tile(rng, wide, thread_px=fine * rng.uniform(2, 5)), size)
     tulle = rng.uniform(0.0, 0.25) if rng.random() < 0.5 else 0.0
     cloth = 1 - (1 - ground * rng.uniform(0.6, 1)) * (1 - motif * rng.uniform(0.85, 1))
     cloth = 1 - (1 - cloth) * (1 - tulle)
@@ -144,7 +146,7 @@ def _hem(
 ) -> Layer:
     closed = np.concatenate([outline, outline[:1]])[None]
     tone = np.clip(colour * rng.uniform(0.7, 1.1), 0, 1)[None]
-    width = np.full(closed.shape[:2], rng.uniform(1, 4))
+    width = np.full(closed.shape[:2], detail(size) ** 0.5 * rng.uniform(1, 4))
     strand = Strands(closed, width, colours=tone, tips=tone, opacity=np.ones(1))
     return draw_strands(strand, size, sheets=1, pieces=1)
 
@@ -235,7 +237,7 @@ def _twigs(rng: np.random.Generator, size: Size) -> Layer:
     t = np.linspace(0, 1, 30)[:, None]
     points = ends[:, :1] * (1 - t) + ends[:, 1:] * t
     points = points + np.cumsum(rng.normal(0, 0.003 * min(size), points.shape), axis=1)
-    width = rng.uniform(2, 12, count)[:, None] * (1 - 0.7 * t[:, 0])
+    width = detail(size) * rng.uniform(2, 12, count)[:, None] * (1 - 0.7 * t[:, 0])
     colour = np.array([0.35, 0.26, 0.18]) * rng.uniform(0.5, 1.5, (count, 1))
     strands = Strands(points, width, colours=colour, tips=colour, opacity=np.ones(count))
     stack = draw_strands(strands, size, sheets=1, pieces=1)
