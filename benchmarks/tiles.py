@@ -17,6 +17,7 @@ from benchmarks.large_photo import make_photo
 from benchmarks.record import RESULTS, append_csv, provenance
 from maskwright.image.io import read_photo
 from maskwright.inference.matte import Matter
+from maskwright.inference.planning import TilePlanner
 from maskwright.inference.tiles import Grid
 
 WHOLE_UP_TO = 6.0  # megapixels
@@ -43,8 +44,11 @@ def main() -> None:
     options = parser.parse_args()
     run = provenance("tiles")
     matter = Matter.load(options.model, device="cpu")
-    align = matter.align_px
-    halo: int = options.halo or matter.reach_px or 0
+    planner = matter.planner
+    if not isinstance(planner, TilePlanner):
+        parser.error(f"expected a model that works in tiles, got {options.model}")
+    align = planner.align_px
+    halo: int = options.halo or planner.reach_px or 0
     with tempfile.TemporaryDirectory() as name:
         photo, trimap = make_photo(Path(name), options.megapixels)
         size = read_photo(photo).size

@@ -5,6 +5,7 @@ from torch import nn
 
 from maskwright.errors import MemoryBudgetError, TrimapError, WeightsError
 from maskwright.inference.matte import DEVIATION, MEAN, Matter, network_input
+from maskwright.inference.planning import TilePlanner
 from maskwright.inference.tiles import Grid, plan_tiles
 from maskwright.models import a2u
 from maskwright.models.a2u.config import MINI, Config
@@ -33,7 +34,7 @@ class Local(nn.Module):
 
 @pytest.fixture
 def matter():
-    return Matter(Local(), reach_px=32, align_px=16, bytes_per_pixel=100, device="cpu")
+    return Matter(Local(), TilePlanner(32, 16, 100), device="cpu")
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_known_pixels_are_exactly_what_the_trimap_says(matter, scene):
 @pytest.mark.parametrize("shift_px", [0, 16])
 def test_tiles_equal_the_whole(matter, scene, core_px, shift_px):
     photo, trimap = scene
-    whole = Matter(Local(), reach_px=None, align_px=16, bytes_per_pixel=100, device="cpu")
+    whole = Matter(Local(), TilePlanner(None, 16, 100), device="cpu")
     matter.grid = Grid(core_px, 32, 16, shift_px)
     tiled, untiled = matter.matte(photo, trimap), whole.matte(photo, trimap)
     assert len(list(plan_tiles(trimap == 128, matter.grid))) > 1
@@ -110,16 +111,11 @@ def test_a_budget_picks_smaller_tiles_with_the_same_result(scene):
     from maskwright.inference.memory import resident_bytes
 
     budget = resident_bytes() + 2**30
-    light = Matter(
-        Local(),
-        reach_px=32,
-        align_px=16,
-        bytes_per_pixel=2**30 // (230 * 230),
-        device="cpu",
-        max_memory=budget,
-    )
-    free = Matter(Local(), reach_px=32, align_px=16, bytes_per_pixel=1, device="cpu")
-    assert light._grid(photo.shape[:2]).core_px < free._grid(photo.shape[:2]).core_px
+    costly = TilePlanner(32, 16, bytes_per_pixel=2**30 // (230 * 230))
+    light = Matter(Local(), costly, device="cpu", max_memory=budget)
+    free = Matter(Local(), TilePlanner(32, 16, 1), device="cpu")
+    size = photo.shape[:2]
+    assert light.plan(size).grid.core_px < free.plan(size).grid.core_px
     np.testing.assert_allclose(
         light.matte(photo, trimap).alpha, free.matte(photo, trimap).alpha, atol=1e-5
     )
@@ -127,14 +123,8 @@ def test_a_budget_picks_smaller_tiles_with_the_same_result(scene):
 
 @pytest.mark.parametrize("reach_px", [32, None])
 def test_a_budget_that_is_too_small_names_one_that_would_do(scene, reach_px):
-    matter = Matter(
-        Local(),
-        reach_px=reach_px,
-        align_px=16,
-        bytes_per_pixel=10**6,
-        device="cpu",
-        max_memory="1M",
-    )
+    planner = TilePlanner(reach_px, 16, bytes_per_pixel=10**6)
+    matter = Matter(Local(), planner, device="cpu", max_memory="1M")
     with pytest.raises(MemoryBudgetError, match=r"at least --max-memory \d+\.\dG .* got 0.1G"):
         matter.matte(*scene)
 
@@ -146,7 +136,7 @@ def test_weights_of_a_file_are_loaded_with_their_footprint(tmp_path, scene):
         path = tmp_path / f"{config.encoder}.safetensors"
         save_model(path, model.state_dict(), paper="a2u", config=config, source="a test")
         matter = Matter.load(path, device="cpu")
-        assert matter.reach_px == reach_px
+        assert isinstance(matter.planner, TilePlanner) and matter.planner.reach_px == reach_px
         assert matter.matte(*scene).alpha.shape == (HEIGHT, WIDTH)
 
 

@@ -1,12 +1,14 @@
 """Matting: a photo and a trimap in, alpha out."""
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Int, UInt8
 from torch import nn
 
 from maskwright.errors import MemoryBudgetError, WeightsError
@@ -16,8 +18,10 @@ from maskwright.image.photo import Photo
 from maskwright.image.trimap import read_trimap
 from maskwright.inference.device import pick_device, pick_dtype
 from maskwright.inference.memory import in_gibibytes, parse_bytes, resident_bytes, reused_memory
-from maskwright.inference.tiles import Grid, Tile, largest_window_px, plan_tiles
+from maskwright.inference.planning import LimitPlanner, MattePlan, Planner, TilePlanner
+from maskwright.inference.tiles import Grid, Tile, plan_tiles
 from maskwright.layers.conv import folded
+from maskwright.models.mematte.model import MemoryEfficientMatting
 from maskwright.structures.matte import Matte
 from maskwright.structures.trimap import Trimap
 from maskwright.weights.load import load_model
@@ -25,18 +29,19 @@ from maskwright.weights.load import load_model
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)  # of ImageNet, sRGB in [0, 1]
 DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 STRIDE_PX = 16
-CORES_PX = (2048, 1536, 1024, 768, 512, 384, 256, 128)
-USUAL_CORE_PX = 1024  # where no budget is given
+STRIP_PX = 512  # rows of a photo that are converted at once
+PLANNERS: dict[str, Callable[[Any], Planner]] = {
+    "a2u": lambda c: TilePlanner(c.reach_px, c.align_px, c.bytes_per_pixel),
+    "mematte": LimitPlanner,
+}
 
 
 class Matter:
     """Mattes photos with one network.
 
     Args:
-        model: Takes (1, 4, h, w), normalised RGB and trimap, and returns raw alpha.
-        reach_px: How far the network looks from a pixel, or None if it looks at everything.
-        align_px: Pixels after which its inner grids repeat.
-        bytes_per_pixel: Memory at the peak of the network, per pixel it is given.
+        model: Takes (1, 4, h, w), normalised RGB and trimap, and returns alpha, which is clipped.
+        planner: Knows what the network costs.
         device: What to compute on: "auto", "cpu", "cuda", "cuda:1", "mps".
         dtype: What to compute in: "auto", "fp32", "bf16", "fp16".
         max_memory: Resident memory that the process may use, such as "4G"; None for no limit.
@@ -45,10 +50,8 @@ class Matter:
     def __init__(
         self,
         model: nn.Module,
+        planner: Planner,
         *,
-        reach_px: int | None,
-        align_px: int,
-        bytes_per_pixel: int,
         device: str = "auto",
         dtype: str = "auto",
         max_memory: str | int | None = None,
@@ -56,8 +59,7 @@ class Matter:
         self.device = pick_device(device)
         self.dtype = pick_dtype(dtype, self.device)
         self.model = folded(model).requires_grad_(False).to(self.device, self.dtype)
-        self.reach_px, self.align_px = reach_px, align_px
-        self.bytes_per_pixel = bytes_per_pixel
+        self.planner = planner
         self.budget = parse_bytes(max_memory) if max_memory is not None else None
         self.grid: Grid | None = None  # set to cut every photo so; else size and budget decide
 
@@ -75,7 +77,7 @@ class Matter:
         """Return a matter with the weights of the catalogue, or of a file.
 
         Args:
-            name: "a2u-mini", or a safetensors file.
+            name: A name of the catalogue, or a safetensors file.
             device: See the class.
             dtype: See the class.
             max_memory: See the class.
@@ -88,19 +90,13 @@ class Matter:
             UsageError: If the name, the device or an amount is unknown.
         """
         model, paper, config = load_model(name, commercial=commercial, offline=offline)
-        if not hasattr(config, "reach_px"):
+        if paper not in PLANNERS:
             raise WeightsError(
                 f"expected the weights of a matting network, {name} holds {paper}; "
                 "see `maskwright models list`"
             )
         return cls(
-            model,
-            reach_px=config.reach_px,
-            align_px=config.align_px,
-            bytes_per_pixel=config.bytes_per_pixel,
-            device=device,
-            dtype=dtype,
-            max_memory=max_memory,
+            model, PLANNERS[paper](config), device=device, dtype=dtype, max_memory=max_memory
         )
 
     def matte(self, image: Any, trimap: Any) -> Matte:
@@ -128,47 +124,46 @@ class Matter:
         known = read_trimap(values, photo.size, complete=not is_checked)
         alpha = (known == 255).astype(np.float32)
         unknown = known == 128
-        with reused_memory():
-            for tile in plan_tiles(unknown, self.grid or self._grid(photo.size)):
+        plan = self.plan(photo.size)
+        if plan.limits is not None and isinstance(self.model, MemoryEfficientMatting):
+            self.model.limits = plan.limits
+        with reused_memory() if plan.limits is None else nullcontext():
+            for tile in plan_tiles(unknown, self.grid or plan.grid):
                 result = self._predict(photo, known, tile)
                 np.copyto(alpha[tile.core], result, where=unknown[tile.core])
         return Matte(alpha)
 
-    def _grid(self, size: tuple[int, int]) -> Grid:
-        whole = -(-max(size) // self.align_px) * self.align_px
-        if self.reach_px is None:
-            grid = Grid(whole, whole, self.align_px)
-            self._check_budget(size[0] * size[1])
-            return grid
-        for core_px in CORES_PX if self.budget is not None else (USUAL_CORE_PX,):
-            grid = Grid(core_px, self.reach_px, self.align_px)
-            if self.budget is None or core_px == CORES_PX[-1] or self._fits(grid, size):
-                break
-        self._check_budget(min(largest_window_px(grid), size[0] * size[1]))
-        return grid
+    def plan(self, size: tuple[int, int], *, unread_bytes: int = 0) -> MattePlan:
+        """Return how a photo will be matted within the budget.
 
-    def _fits(self, grid: Grid, size: tuple[int, int]) -> bool:
-        assert self.budget is not None
-        pixels = min(largest_window_px(grid), size[0] * size[1])
-        return resident_bytes() + pixels * self.bytes_per_pixel <= self.budget
+        Args:
+            size: Height and width.
+            unread_bytes: What reading the photo is still going to take.
 
-    def _check_budget(self, window_px: int) -> None:
-        needed = resident_bytes() + window_px * self.bytes_per_pixel
-        if self.budget is not None and needed > self.budget:
+        Raises:
+            MemoryBudgetError: If the budget is too small; the message says what would do.
+        """
+        resident = resident_bytes() + unread_bytes
+        available = None if self.budget is None else self.budget - resident
+        plan = self.planner.plan(size, available)
+        if available is not None and plan.bytes > available:
+            assert self.budget is not None
             raise MemoryBudgetError(
-                f"expected at least --max-memory {in_gibibytes(needed)} for this photo and network,"
-                f" got {in_gibibytes(self.budget)}; allow more, or use a smaller photo"
+                f"expected at least --max-memory {in_gibibytes(resident + plan.bytes)} for this "
+                f"photo and network, got {in_gibibytes(self.budget)}; allow more, or use a "
+                "smaller photo"
             )
+        return plan
 
     def _predict(
         self, photo: Photo, trimap: UInt8[np.ndarray, "h w"], tile: Tile
     ) -> Float32[np.ndarray, "core_h core_w"]:
         window = replace(photo, pixels=photo.pixels[tile.window], alpha=None)
-        x = network_input(network_rgb(window), trimap[tile.window])
+        x = torch.from_numpy(_input(window, trimap[tile.window], multiple=self.planner.pad_px))
         with torch.inference_mode():
-            raw = self.model(torch.from_numpy(x).to(self.device, self.dtype))
+            raw = self.model(x.to(self.device, self.dtype))
         alpha: Float32[np.ndarray, "padded_h padded_w"] = raw[0, 0].float().cpu().numpy()
-        return np.clip(alpha[tile.inner], 0, 1)
+        return np.clip(alpha[tile.inner], 0, 1, out=alpha[tile.inner])
 
 
 def network_input(
@@ -180,11 +175,52 @@ def network_input(
         rgb: sRGB in [0, 1].
         trimap: 0, 128 or 255.
     """
-    height, width = trimap.shape
-    x = np.empty((4, height, width), np.float32)
+    x = _empty_input(trimap.shape, STRIDE_PX)
+    _fill(x, slice(0, len(rgb)), rgb=rgb, trimap=trimap)
+    return _reflected(x, trimap.shape)
+
+
+def _input(
+    photo: Photo, trimap: UInt8[np.ndarray, "h w"], *, multiple: int
+) -> Float32[np.ndarray, "1 4 padded_h padded_w"]:
+    """Return the input of a photo; its colours exist as floats for a strip at a time only."""
+    x = _empty_input(trimap.shape, multiple)
+    for start in range(0, len(trimap), STRIP_PX):
+        rows = slice(start, min(start + STRIP_PX, len(trimap)))
+        rgb = network_rgb(replace(photo, pixels=photo.pixels[rows]))
+        _fill(x, rows, rgb=rgb, trimap=trimap[rows])
+    return _reflected(x, trimap.shape)
+
+
+def _empty_input(
+    size: tuple[int, ...], multiple: int
+) -> Float32[np.ndarray, "1 4 padded_h padded_w"]:
+    height, width = (-(-length // multiple) * multiple for length in size)
+    return np.empty((1, 4, height, width), np.float32)
+
+
+def _fill(
+    x: Float32[np.ndarray, "1 4 padded_h padded_w"],
+    rows: slice,
+    *,
+    rgb: Float32[np.ndarray, "rows w 3"],
+    trimap: UInt8[np.ndarray, "rows w"],
+) -> None:
+    to = x[0, :, rows, : trimap.shape[1]]
     for channel in range(3):
-        np.subtract(rgb[..., channel], MEAN[channel], out=x[channel])
-        x[channel] /= DEVIATION[channel]
-    np.divide(trimap, np.float32(255), out=x[3], casting="unsafe")
-    padding = ((0, 0), (0, -height % STRIDE_PX), (0, -width % STRIDE_PX))
-    return np.pad(x, padding, mode="reflect")[None]
+        np.subtract(rgb[..., channel], MEAN[channel], out=to[channel])
+        to[channel] /= DEVIATION[channel]
+    np.divide(trimap, np.float32(255), out=to[3], casting="unsafe")
+
+
+def _reflected(
+    x: Float32[np.ndarray, "1 4 padded_h padded_w"], size: tuple[int, ...]
+) -> Float32[np.ndarray, "1 4 padded_h padded_w"]:
+    (height, width), (below, beside) = size, (x.shape[2] - size[0], x.shape[3] - size[1])
+    x[:, :, height:, :width] = x[:, :, _beyond(height, below), :width]
+    x[..., width:] = x[..., _beyond(width, beside)]
+    return x
+
+
+def _beyond(length: int, count: int) -> Int[np.ndarray, " count"]:
+    return np.pad(np.arange(length), (0, count), mode="reflect")[length:]

@@ -1,0 +1,113 @@
+"""What a photo costs: memory at the peak of inference and multiply-adds, from sizes alone.
+
+Counted layer by layer from what exists at once; compared to measured peaks by
+`benchmarks/matte.py`.
+"""
+
+from itertools import pairwise
+
+from maskwright.models.mematte.config import Config
+from maskwright.models.mematte.limits import TOKEN_PX, Limits
+from maskwright.models.mematte.model import padded_size
+from maskwright.models.mematte.tiles import REACH_PX, round_up
+
+BYTES = 4  # of a number; half precision is counted the same, and then a safe guess
+BIAS_BYTES = 3 * 32 * 2**20  # a strip of position biases, its parts and the scores
+WORKSPACE_BYTES = 48 * 2**20  # of the libraries that multiply
+
+
+def peak_bytes(config: Config, size: tuple[int, int], limits: Limits) -> int:
+    """Return the memory that `forward` takes beyond its input, alpha included.
+
+    Routers may keep every token that `limits` allows: that is what is counted.
+
+    Args:
+        config: The network's sizes.
+        size: Height and width of the photo in pixels.
+        limits: How much is computed at once.
+    """
+    rows, columns = _tokens(size)
+    tokens = rows * columns * config.channels * BYTES  # one map of tokens
+    encoder = tokens + max(
+        _in_windows(config, (rows, columns), limits), _globally(config, (rows, columns), limits)
+    )
+    alpha = size[0] * size[1] * BYTES
+    return WORKSPACE_BYTES + max(encoder, tokens + alpha + _in_tile(config, size, limits))
+
+
+def multiply_adds(
+    config: Config, size: tuple[int, int], *, kept: float = 0.25, decoded: float = 1.0
+) -> float:
+    """Return the multiply-adds of a photo.
+
+    Args:
+        config: The network's sizes.
+        size: Height and width of the photo in pixels.
+        kept: Share of the tokens that routers send to global attention.
+        decoded: Share of the pixels that the decoder works on.
+    """
+    rows, columns = _tokens(size)
+    tokens, c = rows * columns, config.channels
+    blocks_global = config.depth - len(config.window_blocks)
+    each = tokens * 12 * c * c
+    windows = len(config.window_blocks) * tokens * 2 * c * config.window**2
+    attended = (kept if config.routed else 1) * tokens
+    routed = 2 * attended * attended * c
+    bottleneck = tokens * c * c * 3.25
+    refined = tokens * c * c * 5.75 if config.routed else 0
+    encoder = config.depth * each + windows + blocks_global * (routed + bottleneck + refined)
+    return encoder + decoded * size[0] * size[1] * _decoder_per_pixel(config)
+
+
+def _tokens(size: tuple[int, int]) -> tuple[int, int]:
+    height, width = padded_size(*size)
+    return height // TOKEN_PX, width // TOKEN_PX
+
+
+def _in_windows(config: Config, size: tuple[int, int], limits: Limits) -> int:
+    rows, columns = (round_up(length, config.window) for length in size)
+    if limits.window_rows is not None:
+        rows = min(rows, limits.window_rows * config.window)
+    attention = 14 * rows * columns * config.channels * BYTES + BIAS_BYTES
+    return max(attention, _in_mlp(config, size, limits))
+
+
+def _in_mlp(config: Config, size: tuple[int, int], limits: Limits) -> int:
+    return 10 * _strip(size, limits) * config.channels * BYTES
+
+
+def _globally(config: Config, size: tuple[int, int], limits: Limits) -> int:
+    tokens, c = size[0] * size[1], config.channels
+    strip, kept = _strip(size, limits), tokens
+    if config.routed and limits.max_tokens is not None:
+        kept = min(tokens, limits.max_tokens)
+    refined = tokens * c  # of the LTRM, or what attention has read
+    refining = 8 * strip * c
+    attending = 10 * kept * c
+    reduced = tokens * c + 5 * strip * c  # in the bottleneck: strips, joined
+    return BYTES * max(refined + max(refining, attending), 10 * strip * c, reduced)
+
+
+def _strip(size: tuple[int, int], limits: Limits) -> int:
+    return min(size[0], limits.token_rows or size[0]) * size[1]
+
+
+def _in_tile(config: Config, size: tuple[int, int], limits: Limits) -> int:
+    sides = (min(side, limits.tile_px or side) + 2 * REACH_PX + TOKEN_PX for side in size)
+    pixels = 1
+    for side in sides:
+        pixels *= side
+    *_, before, last = config.fusion_widths
+    at_once = 2 * (4 + before) + 2 * last + before / 4 + config.detail_widths[0] / 2
+    return int(pixels * at_once * BYTES)
+
+
+def _decoder_per_pixel(config: Config) -> float:
+    details, widths = (4, *config.detail_widths), (config.channels, *config.fusion_widths)
+    per_pixel = sum(
+        9 * before * after / 4 ** (level + 1)
+        for level, (before, after) in enumerate(pairwise(details))
+    )
+    for level, (before, after) in zip((3, 2, 1, 0), pairwise(widths), strict=True):
+        per_pixel += 9 * (before + details[level]) * after / 4**level
+    return per_pixel + 9 * widths[-1] * config.head_width
