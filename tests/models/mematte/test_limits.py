@@ -157,8 +157,3 @@ def test_a_limit_is_at_least_one(name):
 def test_tiles_are_whole_tokens():
     with pytest.raises(UsageError, match="tile_px must be a multiple of 16, got 40; use 48"):
         Limits(tile_px=40)
-
-
-def test_there_are_two_paddings():
-    with pytest.raises(UsageError, match="padding must be exact or official, got 'reflect'"):
-        Limits(padding="reflect")

@@ -18,7 +18,7 @@ def attend_masked(
     """Return what every token reads from the kept ones and from itself.
 
     `a_ij = (exp(s_ij - max_j s_ij) M_ij + eps / N) / (sum_j exp(s_ij - max_j s_ij) M_ij + eps)`
-    with `M_ij = keep_j`, `M_ii = 1`, in fp32. The routers learn through M.
+    with `M_ij = keep_j`, `M_ii = 1`, in fp32 or finer. The routers learn through M.
 
     Args:
         qkv: Queries, keys and values.
@@ -26,9 +26,10 @@ def attend_masked(
     """
     q, k, v = qkv
     tokens = keep.shape[1]
-    scores = ((q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)).float()
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
     itself = torch.eye(tokens, dtype=torch.bool, device=keep.device)
-    mask = torch.where(itself, 1.0, keep.float()[:, None, :])[:, None]
+    mask = torch.where(itself, 1.0, keep[:, None, :])[:, None]
     shares = (scores - scores.amax(-1, keepdim=True)).exp() * mask
     shares = (shares + EPSILON / tokens) / (shares.sum(-1, keepdim=True) + EPSILON)
     return shares.to(v.dtype) @ v

@@ -44,5 +44,3 @@ class Limits:
                 f"tile_px must be a multiple of {TOKEN_PX}, got {self.tile_px};"
                 f" use {-(-self.tile_px // TOKEN_PX) * TOKEN_PX}"
             )
-        if self.padding not in {"exact", "official"}:
-            raise UsageError(f"padding must be exact or official, got {self.padding!r}")

@@ -122,14 +122,15 @@ class MemoryEfficientMatting(nn.Module):
         return Training(alpha, features, chosen)
 
     def features(
-        self, x: Float[Tensor, "batch 4 height width"]
-    ) -> Float[Tensor, "batch channel token_height token_width"]:
+        self, x: Float[Tensor, "batch 4 height width"], *, keep: Tensor | None = None
+    ) -> Float[Tensor, "batch channel rows columns"]:
         """Return what the decoder takes: of a teacher, what its student learns to make.
 
         Raises:
-            ShapeError: If x is of another shape.
+            ShapeError: If x or `keep` is of another shape.
+            UsageError: If `keep` is given to a network without routers.
         """
-        return self._encode(x, self.limits, keep=None).features
+        return self._encode(x, self.limits, keep=keep).features
 
     def _encode(self, x: Tensor, limits: Limits, *, keep: Tensor | None) -> Encoded:
         _check_image(x)
