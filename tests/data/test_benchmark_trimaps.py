@@ -72,6 +72,14 @@ def test_drawn_bands_differ_and_never_call_a_soft_pixel_known():
     assert len(widths) > 4
 
 
+def test_a_drawn_band_is_a_pixel_wide_at_least():
+    step = np.zeros((HEIGHT, WIDTH), np.uint8)
+    step[:, 14:] = 255
+    for seed in range(5):
+        row = drawn_trimap(step, np.random.default_rng(seed))[11]
+        assert row[13] == row[14] == 128
+
+
 def test_only_the_noise_of_a_jpeg_is_taken_for_sure():
     alpha = np.array([[0, 5, 6, 249, 250, 255]], np.uint8)
     assert snapped(alpha, Path("a.JPG")).tolist() == [[0, 0, 6, 249, 255, 255]]

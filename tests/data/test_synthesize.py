@@ -8,9 +8,10 @@ import sys
 import numpy as np
 import pytest
 
+from maskwright.data.composition import Sample
 from maskwright.data.foreground import Foreground
 from maskwright.data.matting import benchmark, training_set
-from maskwright.data.synthesize import covering, fitted, synthesize_matting
+from maskwright.data.synthesize import covering, fitted, merged, synthesize_matting
 from maskwright.errors import DataError, OutputError, UsageError
 from maskwright.image.io import read_grey, read_photo, write_image
 
@@ -181,6 +182,15 @@ def test_a_damaged_photo_fails_its_items_alone(tmp_path):
     assert 0 < len(made.failed) < 9
     assert "b.png" in made.failed[0][1]
     assert json.loads((tmp_path / "set" / "manifest.json").read_text())["complete"] is False
+
+
+def test_a_composite_of_more_rows_than_are_made_at_once_is_that_of_the_whole():
+    rng = np.random.default_rng(0)
+    colour, scene = rng.integers(0, 256, (2, 521, 7, 3), dtype=np.uint8)
+    alpha = rng.random((521, 7), dtype=np.float32)
+    share = alpha[..., None].astype(np.float64)
+    expected = share * colour + (1 - share) * scene
+    assert np.abs(merged(Sample(colour, alpha, scene)) - expected).max() < 0.501
 
 
 def test_a_foreground_keeps_the_edge_it_touches():

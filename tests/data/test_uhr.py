@@ -9,6 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from maskwright.data.augmentation import MEMATTE
+from maskwright.data.loader import Compositions
 from maskwright.data.manifest import verify
 from maskwright.data.matting import benchmark, training_set
 from maskwright.data.procedural import draw
@@ -264,6 +266,9 @@ def test_pairs_are_composited_on_the_fly_as_listed(tmp_path):
         assert things.rows[index].name == name
         assert scenes.files[index].name == scene
         assert things[index].colour.shape == (53, 47, 3)
+    samples = Compositions(things, scenes, plan=MEMATTE)
+    assert len(samples) == 12
+    assert samples[0, 5]["image"].shape == (3, 512, 512)
 
 
 def test_drawn_scenes_of_training_are_those_listed(tmp_path):
@@ -318,14 +323,14 @@ def test_other_files_are_another_data_set(tmp_path):
 
 def test_two_together_are_the_front_over_what_is_behind():
     rng = np.random.default_rng(1)
-    size = (5, 7)
+    size = (263, 7)  # more rows than are mixed at once
     front, behind = (
         (rng.integers(0, 256, (*size, 3), dtype=np.uint8), rng.integers(0, 256, size, np.uint8))
         for _ in range(2)
     )
     front[1][0], behind[1][0] = 0, 0
     colour, alpha = together(front, behind)
-    for row in range(1, 5):
+    for row in (1, 2, 255, 256, 262):
         for column in range(7):
             a, b = front[1][row, column] / 255, behind[1][row, column] / 255
             both = 1 - (1 - a) * (1 - b)
