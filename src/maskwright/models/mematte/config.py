@@ -20,6 +20,8 @@ class Config:
         detail_widths: Channels of the decoder's image stream at 1/2, 1/4 and 1/8.
         fusion_widths: Channels of the decoder at 1/8, 1/4, 1/2 and the full size.
         head_width: Channels before the last convolution.
+        hints: Read local colour hints beside the photo and its trimap (`inputs.py`); not in the
+            paper.
         gathered_training: Train with attention to gathered tokens: cheaper, another gradient of
             the routers (`attention.py`).
     """
@@ -35,6 +37,7 @@ class Config:
     detail_widths: tuple[int, int, int] = (48, 96, 192)
     fusion_widths: tuple[int, int, int, int] = (256, 128, 64, 32)
     head_width: int = 16
+    hints: bool = False
     gathered_training: bool = False
 
     @property

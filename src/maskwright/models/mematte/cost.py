@@ -13,6 +13,7 @@ from maskwright.models.mematte.tiles import REACH_PX, round_up
 
 BYTES = 4  # of a number; half precision is counted the same, and then a safe guess
 BIAS_BYTES = 3 * 32 * 2**20  # a strip of position biases, its parts and the scores
+HINT_BYTES, HINTING_BYTES = 12, 28  # of a pixel: local hints, and their making
 WORKSPACE_BYTES = 48 * 2**20  # of the libraries that multiply
 
 
@@ -31,8 +32,10 @@ def peak_bytes(config: Config, size: tuple[int, int], limits: Limits) -> int:
     encoder = tokens + max(
         _in_windows(config, (rows, columns), limits), _globally(config, (rows, columns), limits)
     )
-    alpha = size[0] * size[1] * BYTES
-    return WORKSPACE_BYTES + max(encoder, tokens + alpha + _in_tile(config, size, limits))
+    pixels = size[0] * size[1]
+    hints, hinting = (HINT_BYTES * pixels, HINTING_BYTES * pixels) if config.hints else (0, 0)
+    decoder = tokens + pixels * BYTES + _in_tile(config, size, limits)
+    return WORKSPACE_BYTES + max(hinting, hints + encoder, hints + decoder)
 
 
 def multiply_adds(

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from maskwright.layers.conv import ConvNorm
 from maskwright.models.mematte.config import Config
+from maskwright.models.mematte.inputs import HINTED, PLAIN, Inputs
 from maskwright.models.mematte.limits import Limits
 from maskwright.models.mematte.tiles import Grid, grid_for, in_tokens, narrowed, padded_window
 
@@ -27,7 +28,7 @@ class Decoder(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        details = (4, *config.detail_widths)
+        details = (HINTED if config.hints else PLAIN, *config.detail_widths)
         self.detail = nn.ModuleList(_conv(*pair, stride=2) for pair in pairwise(details))
         widths = (config.channels, *config.fusion_widths)
         self.fuse = nn.ModuleList(
@@ -44,13 +45,13 @@ class Decoder(nn.Module):
 
     def forward(
         self,
-        x: Float[Tensor, "batch 4 height width"],
+        x: Float[Tensor, "batch input height width"],
         features: Float[Tensor, "batch channel token_height token_width"],
     ) -> Float[Tensor, "batch 1 height width"]:
         """Return alpha in (0, 1).
 
         Args:
-            x: Normalised RGB and trimap; height and width are 16 times those of the features.
+            x: A window of the inputs; height and width are 16 times those of the features.
             features: Of the encoder.
         """
         maps = [x.contiguous(memory_format=torch.channels_last)]
@@ -64,26 +65,27 @@ class Decoder(nn.Module):
 
     def in_tiles(
         self,
-        x: Float[Tensor, "batch 4 height width"],
+        inputs: Inputs,
         features: Float[Tensor, "batch channel token_height token_width"],
         limits: Limits,
     ) -> Float[Tensor, "batch 1 height width"]:
         """Return alpha of images, computed tile by tile.
 
         Args:
-            x: Normalised RGB and trimap, of any size.
-            features: Of the encoder, which has filled up x with zeros.
+            inputs: Of the network.
+            features: Of the encoder, which has filled up the photo with zeros.
             limits: Side of the tiles, and what to leave out.
         """
-        height, width = x.shape[2:]
+        x = inputs.x
         grid = grid_for((16 * features.shape[2], 16 * features.shape[3]), limits)
         alpha = x[:, 3:].clone() if limits.skip_known else torch.empty_like(x[:, 3:])
         for image in range(x.shape[0]):
             for core in _wanted(grid, x[image, 3], limits):
                 tile = grid.tile(core)
-                inputs = padded_window(x[image : image + 1], *tile.window)
-                seen = padded_window(features[image : image + 1], *in_tokens(tile.window))
-                alpha[(image, 0, *core)] = self(inputs, seen)[(0, 0, *tile.inner)]
+                this = slice(image, image + 1)
+                window = inputs.window(*tile.window, images=this)
+                seen = padded_window(features[this], *in_tokens(tile.window))
+                alpha[(image, 0, *core)] = self(window, seen)[(0, 0, *tile.inner)]
         return alpha
 
 

@@ -14,10 +14,10 @@ from maskwright.layers.position import resize_position
 from maskwright.layers.vit import Attention, Mlp, add_in_strips, strips, with_halo
 from maskwright.models.mematte.attention import attend_gathered, attend_masked
 from maskwright.models.mematte.config import Config
+from maskwright.models.mematte.inputs import HINTED, PLAIN, Inputs
 from maskwright.models.mematte.limits import TOKEN_PX, Limits
 from maskwright.models.mematte.refinement import TokenRefinement
 from maskwright.models.mematte.router import Router, choose
-from maskwright.models.mematte.tiles import padded_window
 
 NORM_EPS = 1e-6
 
@@ -185,13 +185,14 @@ class Encoder(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         side = config.position_side
-        self.patches = nn.Conv2d(4, config.channels, TOKEN_PX, stride=TOKEN_PX)
+        channels = HINTED if config.hints else PLAIN
+        self.patches = nn.Conv2d(channels, config.channels, TOKEN_PX, stride=TOKEN_PX)
         self.position = nn.Parameter(torch.zeros(side, side, config.channels))
         self.blocks = nn.ModuleList(_block(config, index) for index in range(config.depth))
 
     def forward(
         self,
-        x: Float[Tensor, "batch 4 height width"],
+        inputs: Inputs,
         limits: Limits,
         *,
         size: tuple[int, int],
@@ -200,12 +201,12 @@ class Encoder(nn.Module):
         """Return the features and the routers' decisions.
 
         Args:
-            x: Normalised RGB and trimap.
+            inputs: Of the network.
             limits: How much is computed at once.
-            size: Rows and columns of tokens; x is filled up with zeros to their size.
+            size: Rows and columns of tokens; the photo is filled up with zeros to their size.
             keep: Recorded decisions (batch, global block, *size) instead of the routers'.
         """
-        tokens, kept = self._embed(x, size, limits.token_rows), list[Tensor]()
+        tokens, kept = self._embed(inputs, size, limits.token_rows), list[Tensor]()
         for block in self.blocks:
             if isinstance(block, RoutedBlock):
                 given = None if keep is None else keep[:, len(kept)]
@@ -220,11 +221,11 @@ class Encoder(nn.Module):
                     kept.append(tokens.new_ones(tokens.shape[:3], dtype=torch.bool))
         return Encoded(tokens.permute(0, 3, 1, 2), torch.stack(kept, 1))
 
-    def _embed(self, x: Tensor, size: tuple[int, int], rows: int | None) -> Tensor:
+    def _embed(self, inputs: Inputs, size: tuple[int, int], rows: int | None) -> Tensor:
         position, parts = resize_position(self.position, size), []
         for strip in strips(size[0], rows):
             pixels = slice(strip.start * TOKEN_PX, strip.stop * TOKEN_PX)
-            window = padded_window(x, pixels, slice(0, size[1] * TOKEN_PX))
+            window = inputs.window(pixels, slice(0, size[1] * TOKEN_PX))
             parts.append(self.patches(window).permute(0, 2, 3, 1) + position[strip])
         return torch.cat(parts, 1).contiguous()
 

@@ -16,8 +16,8 @@ from maskwright.errors import ShapeError, UsageError
 from maskwright.models.mematte.config import Config
 from maskwright.models.mematte.decoder import Decoder
 from maskwright.models.mematte.encoder import Bottleneck, Encoded, Encoder, RoutedBlock
+from maskwright.models.mematte.inputs import Inputs, read
 from maskwright.models.mematte.limits import TOKEN_PX, Limits
-from maskwright.models.mematte.tiles import padded_window
 
 ALIGN_PX = 32
 
@@ -60,11 +60,13 @@ class MemoryEfficientMatting(nn.Module):
     Args:
         encoder: Makes features and decides which tokens attend globally.
         decoder: Makes alpha from the features and the image.
+        hinted: Both read local colour hints too.
     """
 
-    def __init__(self, encoder: Encoder, decoder: Decoder) -> None:
+    def __init__(self, encoder: Encoder, decoder: Decoder, *, hinted: bool = False) -> None:
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
+        self.hinted = hinted
         self.limits = Limits()
 
     def forward(
@@ -102,8 +104,10 @@ class MemoryEfficientMatting(nn.Module):
         limits = self.limits
         if max_tokens is not None:
             limits = replace(limits, max_tokens=max_tokens)
-        encoded = self._encode(x, limits, keep=keep)
-        alpha = self.decoder.in_tiles(x, encoded.features, limits)
+        _check_image(x)
+        inputs = read(x, hinted=self.hinted)
+        encoded = self._encode(inputs, limits, keep=keep)
+        alpha = self.decoder.in_tiles(inputs, encoded.features, limits)
         return Trace(alpha, encoded.keep)
 
     def forward_training(
@@ -115,9 +119,11 @@ class MemoryEfficientMatting(nn.Module):
             ShapeError: If x or `keep` is of another shape.
             UsageError: If `keep` is given to a network without routers.
         """
-        features, chosen = self._encode(x, self.limits, keep=keep)
+        _check_image(x)
+        inputs = read(x, hinted=self.hinted)
+        features, chosen = self._encode(inputs, self.limits, keep=keep)
         height, width = padded_size(x.shape[2], x.shape[3])
-        whole = padded_window(x, slice(0, height), slice(0, width))
+        whole = inputs.window(slice(0, height), slice(0, width))
         alpha = self.decoder(whole, features)[:, :, : x.shape[2], : x.shape[3]]
         return Training(alpha, features, chosen)
 
@@ -130,16 +136,17 @@ class MemoryEfficientMatting(nn.Module):
             ShapeError: If x or `keep` is of another shape.
             UsageError: If `keep` is given to a network without routers.
         """
-        return self._encode(x, self.limits, keep=keep).features
-
-    def _encode(self, x: Tensor, limits: Limits, *, keep: Tensor | None) -> Encoded:
         _check_image(x)
+        return self._encode(read(x, hinted=self.hinted), self.limits, keep=keep).features
+
+    def _encode(self, inputs: Inputs, limits: Limits, *, keep: Tensor | None) -> Encoded:
+        x = inputs.x
         height, width = padded_size(x.shape[2], x.shape[3])
         size = height // TOKEN_PX, width // TOKEN_PX
         if keep is not None:
             self._check_keep(keep, (x.shape[0], *size))
             keep = keep.to(x.device, x.dtype if self.training else torch.bool)
-        return self.encoder(x, limits, size=size, keep=keep)
+        return self.encoder(inputs, limits, size=size, keep=keep)
 
     def _check_keep(self, keep: Tensor, tokens: tuple[int, int, int]) -> None:
         routers = sum(isinstance(block, RoutedBlock) for block in self.encoder.blocks)
@@ -157,7 +164,7 @@ class MemoryEfficientMatting(nn.Module):
 
 def build(config: Config) -> MemoryEfficientMatting:
     """Return the network with fresh weights."""
-    model = MemoryEfficientMatting(Encoder(config), Decoder(config))
+    model = MemoryEfficientMatting(Encoder(config), Decoder(config), hinted=config.hints)
     model.apply(_initialise)
     nn.init.trunc_normal_(model.encoder.position, std=0.02)
     return model

@@ -1,0 +1,66 @@
+"""What the network reads of a photo: colours and trimap, and local hints if it was built for them.
+
+The hints are ours, not the paper's: they let a network that has seen few photos know what colours
+lie nearby (`layers/hints.py`).
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from maskwright.layers.hints import CHANNELS, NearColours, colour_hints, double, near_colours
+from maskwright.models.mematte.tiles import padded_window
+
+PLAIN, HINTED = 4, 3 + CHANNELS  # channels
+
+
+class Inputs(NamedTuple):
+    """A photo and what is made of it as a whole; windows are made when they are asked for.
+
+    Attributes:
+        x: Normalised RGB and trimap.
+        near: Colours of known pixels nearby at half the size, of one more pixel on each side, or
+            None without hints.
+    """
+
+    x: Float[Tensor, "batch 4 height width"]
+    near: Float[Tensor, "batch 6 half_height half_width"] | None
+
+    def window(
+        self, rows: slice, columns: slice, *, images: slice = slice(None)
+    ) -> Float[Tensor, "batch channel window_height window_width"]:
+        """Return a window, which may reach beyond the right and the bottom border, into zeros.
+
+        Args:
+            rows: Its rows, from an even one on.
+            columns: Its columns, from an even one on.
+            images: Which images of the batch.
+        """
+        x = self.x[images]
+        if self.near is None:
+            return padded_window(x, rows, columns)
+        inside = x[:, :, rows, columns]
+        near = self.near[images, :, _halved(rows, inside), _halved(columns, inside, axis=3)]
+        near = double(near)[:, :, 2 : 2 + inside.shape[2], 2 : 2 + inside.shape[3]]
+        rgb, trimap = inside[:, :3], inside[:, 3:]
+        hints = colour_hints(rgb, trimap, NearColours(near[:, :3], near[:, 3:]))
+        beyond = rows.stop - rows.start - inside.shape[2], columns.stop - columns.start
+        return F.pad(torch.cat([rgb, hints], 1), (0, beyond[1] - inside.shape[3], 0, beyond[0]))
+
+
+def read(x: Float[Tensor, "batch 4 height width"], *, hinted: bool) -> Inputs:
+    """Return the inputs of a network with or without hints."""
+    if not hinted:
+        return Inputs(x, None)
+    half = F.avg_pool2d(x, 2, ceil_mode=True)
+    near = torch.cat(near_colours(half[:, :3], half[:, 3:]), 1)
+    return Inputs(x, F.pad(near, (1, 1, 1, 1), mode="replicate"))
+
+
+def _halved(pixels: slice, inside: Tensor, *, axis: int = 2) -> slice:
+    """Return where a window lies at half the size, with one more pixel on each side."""
+    start = pixels.start // 2
+    return slice(start, start + -(-inside.shape[axis] // 2) + 2)
