@@ -62,7 +62,9 @@ def glass(rng: np.random.Generator, size: Size) -> Layer:
         tint * (0.35 + 0.5 * fractal(rng, size, 3.0, octaves=4))[..., None] + 0.25 * rim[..., None]
     )
     stack = layers.layer(body, np.clip(alpha, 0.02, 0.95))
+    del body, alpha, clear, rim, depth
     stack = layers.over(layers.layer(np.ones(3, np.float32), glare), stack)
+    del glare
     if rng.random() < 0.4:
         stack = layers.over(stack, _content(rng, size))
     stack *= shape[..., None]
@@ -108,7 +110,10 @@ def _content(rng: np.random.Generator, size: Size) -> Layer:
     x, y = pixel_grid(size)
     level = size[0] * rng.uniform(0.4, 0.8) + rng.uniform(-0.1, 0.1) * (x - size[1] / 2)
     alpha = np.clip(y - level, 0, 1) * rng.uniform(0.3, 0.95)
-    return layers.layer(texture(rng, size) * 0.5 + 0.5 * random_colour(rng), alpha)
+    surface = texture(rng, size)
+    surface *= 0.5
+    surface += 0.5 * random_colour(rng)
+    return layers.layer(surface, alpha)
 
 
 def leaves(rng: np.random.Generator, size: Size) -> Layer:

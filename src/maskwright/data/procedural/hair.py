@@ -162,7 +162,9 @@ def fur(rng: np.random.Generator, size: Size) -> Layer:
     strands = _fur_strands(rng, body, colour, length_px=length)
     stack = draw_strands(strands, size, sheets=3, pieces=2)
     shrunk = cv2.erode(body, np.ones((3, 3), np.uint8))
-    stack = layers.over(layers.lit(rng, stack), layers.layer(colour * 0.75, shrunk))
+    colour *= 0.75
+    stack = layers.over(layers.lit(rng, stack), layers.layer(colour, shrunk))
+    del colour, body, shrunk
     if rng.random() < 0.4:
         stack = layers.over(draw_strands(_whiskers(rng, size), size, sheets=1), stack)
     return stack
