@@ -93,7 +93,7 @@ def official_decoding(decoder, x, features):
     return alpha
 
 
-@pytest.mark.parametrize("size", [(97, 131), (520, 1056), (512, 544)], ids=str)
+@pytest.mark.parametrize("size", [(97, 131), (256, 160), (520, 1056), (512, 544)], ids=str)
 def test_official_padding_written_out(size):
     model, x = network(), photo(*size)
     with torch.no_grad():
