@@ -71,6 +71,16 @@ def test_with_and_without_gradients_agree(direction, size):
     assert torch.equal(without, SAMPLERS[direction](x.requires_grad_(), kernels, groups=GROUPS))
 
 
+@pytest.mark.parametrize("size", [1, 3])
+def test_the_order_of_memory_is_kept_and_does_not_change_values(size):
+    x, kernels = inputs("up", size)
+    last = x.contiguous(memory_format=torch.channels_last).requires_grad_()
+    y, expected = (reassemble_up(z, kernels, groups=GROUPS) for z in (last, x.requires_grad_()))
+    assert y.is_contiguous(memory_format=torch.channels_last) and expected.is_contiguous()
+    (y.sin().sum() + expected.sin().sum()).backward()
+    torch.testing.assert_close((y, last.grad), (expected, x.grad))
+
+
 @pytest.mark.parametrize(("direction", "size"), [("down", 6), ("up", 3)])
 def test_an_empty_batch_stays_empty(direction, size):
     x, kernels = inputs(direction, size, batch=0)

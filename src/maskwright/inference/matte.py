@@ -31,7 +31,9 @@ DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 STRIDE_PX = 16
 STRIP_PX = 512  # rows of a photo that are converted at once
 PLANNERS: dict[str, Callable[[Any], Planner]] = {
-    "a2u": lambda c: TilePlanner(c.reach_px, c.align_px, c.bytes_per_pixel),
+    "a2u": lambda c: TilePlanner(
+        c.reach_px, c.align_px, c.bytes_per_pixel, multiply_adds_per_pixel=c.multiply_adds_per_pixel
+    ),
     "mematte": LimitPlanner,
 }
 

@@ -30,13 +30,13 @@ class MattePlan:
         grid: The tiles that a network is given.
         limits: How much it computes at once, for networks that see the whole photo.
         bytes: Memory this takes at its peak, beyond what is resident before.
-        multiply_adds: Of all tiles, where that is known beforehand.
+        multiply_adds: Of a photo that is unknown everywhere; a guess.
     """
 
     grid: Grid
     limits: Limits | None
     bytes: int
-    multiply_adds: float | None = None
+    multiply_adds: float
 
 
 class Planner(Protocol):
@@ -65,11 +65,14 @@ class TilePlanner:
         reach_px: How far the network looks from a pixel, or None if at everything.
         align_px: Pixels after which its inner grids repeat.
         bytes_per_pixel: Memory at its peak, per pixel that it is given.
+        multiply_adds_per_pixel: Of the same.
+        pad_px: See `Planner`.
     """
 
     reach_px: int | None
     align_px: int
     bytes_per_pixel: int
+    multiply_adds_per_pixel: float = 0
     pad_px: int = 16
 
     def plan(self, size: tuple[int, int], available: int | None) -> MattePlan:
@@ -84,7 +87,8 @@ class TilePlanner:
 
     def _plan(self, grid: Grid, size: tuple[int, int]) -> MattePlan:
         pixels = min(largest_window_px(grid), size[0] * size[1])
-        return MattePlan(grid, None, pixels * self.bytes_per_pixel)
+        work = size[0] * size[1] * self.multiply_adds_per_pixel
+        return MattePlan(grid, None, pixels * self.bytes_per_pixel, work)
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ def affinity(
 
     The paper's bilinear form `x^T M x` with `M = U V^T` of low rank: U and V made the embeddings.
     """
-    return torch.einsum("brchw,brchw->brhw", left, right) / math.sqrt(left.shape[2])
+    return (left * right).sum(2) / math.sqrt(left.shape[2])
 
 
 def _kernel_size(x: Tensor, kernels: Tensor, groups: int) -> int:
@@ -192,6 +192,8 @@ class _Up(torch.autograd.Function):
         total = x.new_zeros(*padded.shape[:3], 4, *x.shape[2:])
         for tap, rows, columns in _Up._taps(size, *x.shape[2:]):
             total.addcmul_(padded[..., None, rows, columns], weights[:, :, :, tap])
+        if x.is_contiguous(memory_format=torch.channels_last):
+            return _shuffled_channels_last(total.flatten(1, 2))
         return F.pixel_shuffle(total.flatten(1, 3), 2)
 
     @staticmethod
@@ -205,7 +207,7 @@ class _Up(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
         x, kernels = ctx.saved_tensors
         padded, weights = _Up._arrange(x, kernels, ctx.groups, ctx.size)
-        gradient = F.pixel_unshuffle(gradient, 2)
+        gradient = F.pixel_unshuffle(gradient.contiguous(), 2)
         gradient = gradient.unflatten(1, (ctx.groups, x.shape[1] // ctx.groups, 4))
         to_padded, to_weights = torch.zeros_like(padded), []
         for tap, rows, columns in _Up._taps(ctx.size, *x.shape[2:]):
@@ -222,10 +224,19 @@ class _Up(torch.autograd.Function):
     @staticmethod
     def _arrange(x: Tensor, kernels: Tensor, groups: int, size: int) -> tuple[Tensor, Tensor]:
         # All work is done at the low resolution, on four sub-pixels at once.
-        padded = F.pad(x, [size // 2] * 4).unflatten(1, (groups, x.shape[1] // groups))
+        padded = F.pad(x.contiguous(), [size // 2] * 4).unflatten(1, (groups, x.shape[1] // groups))
         return padded, F.pixel_unshuffle(kernels, 2).unflatten(1, (groups, 1, size * size, 4))
 
     @staticmethod
     def _taps(size: int, height: int, width: int) -> Iterator[tuple[int, slice, slice]]:
         for row, column in itertools.product(range(size), repeat=2):
             yield row * size + column, slice(row, row + height), slice(column, column + width)
+
+
+def _shuffled_channels_last(
+    x: Float[Tensor, "batch channel 4 height width"],
+) -> Float[Tensor, "batch channel double_height double_width"]:
+    """Shuffle pixels and reorder memory in one copy."""
+    batch, channels, _, height, width = x.shape
+    x = x.view(batch, channels, 2, 2, height, width).permute(0, 4, 2, 5, 3, 1)
+    return x.reshape(batch, 2 * height, 2 * width, channels).permute(0, 3, 1, 2)

@@ -7,6 +7,7 @@ from maskwright.models.a2u.loss import (
     composition_loss,
     laplacian_loss,
     matting_loss,
+    squared_loss,
 )
 
 BATCH, HEIGHT, WIDTH = 2, 16, 32
@@ -56,10 +57,19 @@ def test_the_paper_weighs_both_halves_equally(tensors):
     assert whole.item() == pytest.approx(0.5 * half.item())
 
 
+def test_the_squared_loss_is_a_mean_over_the_unknown_pixels(tensors):
+    prediction, alpha, unknown, _ = tensors
+    errors = [
+        (p - a) ** 2 for p, a, u in zip(*(t.flatten() for t in tensors[:3]), strict=True) if u
+    ]
+    expected = sum(errors).item() / len(errors)
+    assert squared_loss(prediction, alpha, unknown).item() == pytest.approx(expected)
+
+
 def test_known_pixels_do_not_matter(tensors):
     prediction, alpha, unknown, _ = tensors
     changed = torch.where(unknown > 0, prediction, prediction + 3)
-    for loss in (alpha_loss, laplacian_loss):
+    for loss in (alpha_loss, laplacian_loss, squared_loss):
         torch.testing.assert_close(loss(changed, alpha, unknown), loss(prediction, alpha, unknown))
 
 
@@ -76,5 +86,6 @@ def test_losses_are_finite_with_no_or_only_unknown_pixels(tensors, unknown):
     mask = torch.full_like(mask, unknown)
     prediction = prediction.clone().requires_grad_()
     loss = matting_loss(prediction, alpha, mask, composition=made_of)
-    (loss + laplacian_loss(prediction, alpha, mask)).backward()
+    loss = loss + laplacian_loss(prediction, alpha, mask) + squared_loss(prediction, alpha, mask)
+    loss.backward()
     assert prediction.grad.isfinite().all()

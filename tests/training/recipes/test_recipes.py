@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from maskwright.data.embedded import Sources
 from maskwright.errors import WeightsError
 from maskwright.models import a2u
 from maskwright.models.a2u.config import Config
@@ -18,7 +19,8 @@ def test_a_recipe_runs_without_any_data(recipe, side):
         if recipe is mini
         else paper.Settings(epochs=1, steps_per_epoch=3)
     )
-    dataset = recipe.crops(settings) if recipe is mini else recipe.compositions(settings)
+    drawn = Sources("", drawn=2, seed=0).training(side)
+    dataset = drawn if recipe is mini else recipe.compositions(settings)
     batch = {key: value[None] for key, value in dataset[0, 0].items()}
     assert batch["image"].shape == (1, 3, side, side)
     model = a2u.build(mini.MINI)

@@ -1,12 +1,25 @@
-"""The building blocks of the encoder and the decoder."""
+"""The building blocks of the encoder and the decoder, and the check of their input."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from maskwright.errors import ShapeError
 from maskwright.layers.conv import ConvNorm
 from maskwright.layers.norm import AbsoluteBatchNorm
 from maskwright.models.a2u.kernels import SLOPE
+
+
+def check_sides(x: Float[Tensor, "batch channel height width"], stride: int) -> None:
+    """Refuse an image whose sides the network cannot halve and double again.
+
+    Raises:
+        ShapeError: If a side is not a multiple of the stride.
+    """
+    if x.shape[2] % stride or x.shape[3] % stride:
+        raise ShapeError(
+            f"height and width must be multiples of {stride}, got {tuple(x.shape[2:])}; pad first"
+        )
 
 
 def conv_abn(

@@ -55,6 +55,15 @@ def matting_loss(
     )
 
 
+def squared_loss(
+    prediction: Float[Tensor, "batch 1 h w"],
+    alpha: Float[Tensor, "batch 1 h w"],
+    unknown: Float[Tensor, "batch 1 h w"],
+) -> Float[Tensor, ""]:
+    """Return the mean squared difference of alpha over the unknown pixels."""
+    return ((prediction - alpha) * unknown).square().sum() / unknown.sum().clamp_min(1)
+
+
 def laplacian_loss(
     prediction: Float[Tensor, "batch 1 h w"],
     alpha: Float[Tensor, "batch 1 h w"],

@@ -6,10 +6,8 @@ Paper: Dai, Lu, Shen, CVPR 2021, arXiv:2011.14288, section 4.
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from maskwright.errors import ShapeError
-from maskwright.layers.conv import ConvNorm
-from maskwright.models.a2u.blocks import ResidualUnit, SeparableUnit, conv_abn
-from maskwright.models.a2u.compact import CompactContext, CompactEncoder
+from maskwright.models.a2u.blocks import ResidualUnit, check_sides, conv_abn
+from maskwright.models.a2u.compact import CompactMatting
 from maskwright.models.a2u.config import Config
 from maskwright.models.a2u.decoder import Context, DecoderStage
 from maskwright.models.a2u.encoder import Encoder
@@ -48,11 +46,7 @@ class AffinityMatting(nn.Module):
         Raises:
             ShapeError: If a side is not a multiple of 16.
         """
-        if x.shape[2] % STRIDE or x.shape[3] % STRIDE:
-            raise ShapeError(
-                f"height and width must be multiples of {STRIDE}, got "
-                f"{tuple(x.shape[2:])}; pad first"
-            )
+        check_sides(x, STRIDE)
         maps, kernels = self.encoder(x)
         y = self.context(maps.pop())
         for stage in self.decoder:
@@ -60,9 +54,9 @@ class AffinityMatting(nn.Module):
         return self.head(y)
 
 
-def build(config: Config) -> AffinityMatting:
+def build(config: Config) -> AffinityMatting | CompactMatting:
     """Return the network with fresh weights."""
-    return _compact(config) if config.encoder == "mobilenetv2" else _resnet(config)
+    return CompactMatting(config) if config.encoder == "mobilenetv2" else _resnet(config)
 
 
 def _resnet(config: Config) -> AffinityMatting:
@@ -79,27 +73,6 @@ def _resnet(config: Config) -> AffinityMatting:
     model = AffinityMatting(encoder, Context(config.context_width), stages, head)
     _initialise(model)
     return model
-
-
-def _compact(config: Config) -> AffinityMatting:
-    encoder = CompactEncoder(config.kernels)
-    stages, width = [], config.context_width
-    levels = zip(reversed(CompactEncoder.channels[:-1]), config.widths, strict=True)
-    for level, (channels, width_out) in enumerate(levels):
-        unit, units = (ResidualUnit, 1) if level < 2 else (SeparableUnit, 2 if level < 3 else 1)
-        stages.append(
-            DecoderStage(
-                width,
-                ConvNorm(nn.Conv2d(channels, width, 1)),
-                width_out,
-                unit=unit,
-                units=units,
-                groups=config.kernels.groups,
-            )
-        )
-        width = width_out
-    context = CompactContext(CompactEncoder.channels[-1], config.context_width)
-    return AffinityMatting(encoder, context, stages, nn.Conv2d(width, 1, 3, padding=1))
 
 
 def _initialise(model: nn.Module) -> None:

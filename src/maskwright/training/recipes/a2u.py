@@ -69,6 +69,7 @@ def job(settings: Settings) -> Job:
     """Return the training job."""
     config = Config(kernels=KernelConfig(shared=settings.shared))
     model = build(config)
+    assert isinstance(model, AffinityMatting)
     if settings.start:
         model.load_state_dict(convert_imagenet(load_official(settings.start)), strict=False)
     dataset = compositions(settings)

@@ -1,8 +1,8 @@
 """The compact A2U network that ships with the package.
 
 Command: maskwright train a2u_mini --set data=DIR
-Hardware, time: two shared CPU cores, about 1.6 hours (the first 100 steps had 12 crops, and the
-schedule was shortened twice on the way). Score: SAD 4.28, MSE 26.8e-3 on 64 held-out composites,
+Hardware, time: one of two shared CPU cores, about 1.8 hours. Score: SAD 4.13, MSE 25.0e-3 on 64
+held-out composites,
 `benchmarks/results/matting_quality.md`.
 Data: DIR/matting_fg_real, DIR/backgrounds (`data/splits.py` names what is held out), DIR/weights
 for the MobileNetV2 start; procedural foregrounds beside them. Without DIR: procedural data only.
@@ -11,27 +11,21 @@ for the MobileNetV2 start; procedural foregrounds beside them. Without DIR: proc
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn, optim
 
-from maskwright.data.crops import CompositeCrops, CropPlan
-from maskwright.data.foreground import Foreground
-from maskwright.data.matting import TrainingRow
-from maskwright.data.sources import (
-    FolderBackgrounds,
-    FolderForegrounds,
-    ProceduralBackgrounds,
-    ProceduralForegrounds,
-    Source,
-)
-from maskwright.data.splits import split_backgrounds, split_foregrounds
+from maskwright.data.embedded import Sources
 from maskwright.layers.mobilenet import MobileNetV2, convert_imagenet
-from maskwright.models.a2u.compact import CompactEncoder
+from maskwright.models.a2u.compact import CompactMatting
 from maskwright.models.a2u.config import MINI
-from maskwright.models.a2u.loss import Composition, alpha_loss, composition_loss, laplacian_loss
-from maskwright.models.a2u.model import AffinityMatting, build
+from maskwright.models.a2u.loss import (
+    Composition,
+    alpha_loss,
+    composition_loss,
+    laplacian_loss,
+    squared_loss,
+)
 from maskwright.training.recipe import Job, warmup_cosine
 from maskwright.training.validation import MattingValidation
 
@@ -56,7 +50,7 @@ class Settings:
     """
 
     data: str = ""
-    steps: int = 2700
+    steps: int = 4500
     batch: int = 8
     side_px: int = 192
     procedural: int = 160
@@ -68,14 +62,15 @@ class Settings:
 
 def job(settings: Settings) -> Job:
     """Return the training job."""
-    model = build(MINI)
+    model = CompactMatting(MINI)
+    sources = Sources(settings.data, drawn=settings.procedural, seed=settings.seed)
     if settings.data:
         start = Path(settings.data) / "weights" / "mobilenetv2_imagenet.safetensors"
-        load_backbone(_backbone(model), load_file(start))
+        load_backbone(model.backbone, load_file(start))
     return Job(
         model=model,
-        dataset=crops(settings),
-        validate=MattingValidation.of(crops(settings, held_out=True), 24),
+        dataset=sources.training(settings.side_px),
+        validate=MattingValidation.of(sources.held_out(), 24),
         validate_every=500,
         losses=losses,
         optimizer=_optimizer(model, settings.learning_rate),
@@ -94,27 +89,11 @@ def job(settings: Settings) -> Job:
     )
 
 
-def crops(settings: Settings, *, held_out: bool = False) -> CompositeCrops:
-    """Return the training crops, or larger ones of the held-out files."""
-    count, seed = (8, settings.seed + 1) if held_out else (settings.procedural, settings.seed)
-    drawn = ProceduralForegrounds(count, (640, 640), seed=seed)
-    foregrounds: list[tuple[float, Source[Foreground]]] = [(0.3, drawn)]
-    backgrounds: Source[np.ndarray] = ProceduralBackgrounds(60, (480, 640), seed=seed)
-    if settings.data:
-        folder = Path(settings.data)
-        things = split_foregrounds(folder / "matting_fg_real" / "fg")
-        scenes = split_backgrounds(folder / "backgrounds")
-        alphas = folder / "matting_fg_real" / "alpha"
-        files = things.held_out if held_out else things.training
-        rows = [TrainingRow(file.stem, file, alphas / file.name) for file in files]
-        foregrounds.append((0.7, FolderForegrounds(rows)))
-        backgrounds = FolderBackgrounds(scenes.held_out if held_out else scenes.training)
-    plan = CropPlan(side_px=384 if held_out else settings.side_px)
-    return CompositeCrops(foregrounds, backgrounds, plan=plan, seed=seed)
-
-
 def losses(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the paper's two losses, halved, and the Laplacian loss."""
+    """Return the paper's two losses, halved, the Laplacian loss and the squared error.
+
+    The squared error, not in the paper, weighs the few large errors more.
+    """
     trimap, alpha = batch["trimap"], batch["alpha"]
     unknown = ((trimap > 0.25) & (trimap < 0.75)).float()
     image = (batch["image"] - MEAN.to(trimap)) / DEVIATION.to(trimap)
@@ -124,6 +103,7 @@ def losses(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         "alpha": 0.5 * alpha_loss(prediction, alpha, unknown),
         "composition": 0.25 * composition_loss(prediction, made_of, unknown),
         "laplacian": 0.1 * laplacian_loss(prediction, alpha, unknown),
+        "squared": squared_loss(prediction, alpha, unknown),
     }
 
 
@@ -152,13 +132,8 @@ def load_backbone(backbone: MobileNetV2, official: dict[str, Tensor]) -> None:
         module.bias.copy_(bias)
 
 
-def _backbone(model: AffinityMatting) -> MobileNetV2:
-    assert isinstance(model.encoder, CompactEncoder)
-    return model.encoder.backbone
-
-
-def _optimizer(model: AffinityMatting, learning_rate: float) -> optim.Optimizer:
-    pretrained = list(_backbone(model).parameters())
+def _optimizer(model: CompactMatting, learning_rate: float) -> optim.Optimizer:
+    pretrained = list(model.backbone.parameters())
     known = {id(parameter) for parameter in pretrained}
     fresh = [parameter for parameter in model.parameters() if id(parameter) not in known]
     return optim.AdamW(
