@@ -15,7 +15,7 @@ from typing import Annotated, TextIO
 import typer
 
 import maskwright
-from maskwright.cli import convert, doctor, evaluate, matte, models, synthesize, train
+from maskwright.cli import convert, doctor, evaluate, matte, models, plan, synthesize, train
 from maskwright.cli.flags import wants_everything
 from maskwright.cli.progress import FAILED, REFUSED, WRONG_USE, one_line
 from maskwright.errors import RefusedError, UsageError
@@ -30,6 +30,7 @@ Verbs = dict[str, Callable[..., int]]
 VERBS: Verbs = {
     "matte": matte.matte,
     "cutout": matte.cutout,
+    "plan": plan.plan,
     "train": train.train,
     "convert": convert.convert,
     "doctor": doctor.doctor,
