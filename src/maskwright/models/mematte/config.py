@@ -64,9 +64,13 @@ class Config:
 SMALL = Config()
 BASE = Config(channels=768, heads=12)
 MINI = Config(
-    channels=160,
-    heads=5,
-    detail_widths=(24, 48, 96),
-    fusion_widths=(96, 64, 32, 16),
+    channels=128,
+    depth=8,
+    heads=4,
+    window_blocks=(0, 2, 4, 6),
+    window=8,
+    detail_widths=(16, 32, 64),
+    fusion_widths=(64, 32, 24, 12),
     head_width=8,
+    hints=True,
 )
