@@ -5,7 +5,13 @@ import pytest
 import torch
 
 from maskwright.errors import ShapeError
-from maskwright.ops.affinity import affinity, filter_half, reassemble_down, reassemble_up
+from maskwright.ops.affinity import (
+    affinity,
+    filter_half,
+    reassemble_down,
+    reassemble_parts,
+    reassemble_up,
+)
 
 FIXTURE = Path(__file__).parents[1] / "parity" / "a2u_reassembly.pt"
 BATCH, GROUPS, PER_GROUP, HEIGHT, WIDTH = 2, 3, 5, 6, 14
@@ -69,6 +75,16 @@ def test_with_and_without_gradients_agree(direction, size):
     x, kernels = inputs(direction, size)
     without = SAMPLERS[direction](x, kernels, groups=GROUPS)
     assert torch.equal(without, SAMPLERS[direction](x.requires_grad_(), kernels, groups=GROUPS))
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_kernels_in_parts_give_what_full_size_kernels_give(size):
+    x, kernels = inputs("up", size)
+    parts = torch.nn.functional.pixel_unshuffle(kernels, 2)
+    expected = reassemble_up(x, kernels, groups=GROUPS)
+    torch.testing.assert_close(reassemble_parts(x, parts, groups=GROUPS), expected)
+    with pytest.raises(ShapeError, match="four kernels of odd size for each pixel"):
+        reassemble_parts(x, parts[..., :-1], groups=GROUPS)
 
 
 @pytest.mark.parametrize("size", [1, 3])

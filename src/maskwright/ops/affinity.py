@@ -40,13 +40,15 @@ def reassemble_down(
     Raises:
         ShapeError: If sizes do not fit each other.
     """
-    size = _kernel_size(x, kernels, groups)
+    size = _kernel_size(x, kernels.shape[1], groups, batch=len(kernels))
     height, width = kernels.shape[2:]
     if size % 2 or x.shape[2:] != (2 * height, 2 * width):
         raise ShapeError(
             f"down-sampling expects an even kernel size and kernels at half the size of x, "
             f"got size {size}, kernels {tuple(kernels.shape)} and x {tuple(x.shape)}"
         )
+    if not len(x):
+        return x.new_empty(0, x.shape[1], height, width)
     return _call(_Down, x, kernels, groups=groups, size=size)
 
 
@@ -69,12 +71,40 @@ def reassemble_up(
     Raises:
         ShapeError: If sizes do not fit each other.
     """
-    size = _kernel_size(x, kernels, groups)
+    size = _kernel_size(x, kernels.shape[1], groups, batch=len(kernels))
     height, width = x.shape[2:]
     if size % 2 == 0 or kernels.shape[2:] != (2 * height, 2 * width):
         raise ShapeError(
             f"up-sampling expects an odd kernel size and kernels at twice the size of x, "
             f"got size {size}, kernels {tuple(kernels.shape)} and x {tuple(x.shape)}"
+        )
+    if not len(x):  # pixel_unshuffle loses the channels of an empty batch
+        return x.new_empty(0, x.shape[1], 2 * height, 2 * width)
+    return _call(_Up, x, F.pixel_unshuffle(kernels, 2), groups=groups, size=size)
+
+
+def reassemble_parts(
+    x: Float[Tensor, "batch channel height width"],
+    kernels: Float[Tensor, "batch part_tap height width"],
+    *,
+    groups: int = 1,
+) -> Float[Tensor, "batch channel double_height double_width"]:
+    """Return `reassemble_up` of kernels that lie at the size of x, four parts to a tap.
+
+    Args:
+        x: Features.
+        kernels: Channel `tap * 4 + part` holds what channel `tap` of the full-size kernels holds
+            at the part `2 * (Y % 2) + X % 2`: they are `pixel_unshuffle`d.
+        groups: As in `reassemble_up`.
+
+    Raises:
+        ShapeError: If sizes do not fit each other.
+    """
+    size = _kernel_size(x, kernels.shape[1] // 4, groups, batch=len(kernels))
+    if kernels.shape[1] % 4 or size % 2 == 0 or kernels.shape[2:] != x.shape[2:]:
+        raise ShapeError(
+            f"up-sampling expects four kernels of odd size for each pixel of x, got "
+            f"kernels {tuple(kernels.shape)} and x {tuple(x.shape)}"
         )
     return _call(_Up, x, kernels, groups=groups, size=size)
 
@@ -114,12 +144,12 @@ def affinity(
     return (left * right).sum(2) / math.sqrt(left.shape[2])
 
 
-def _kernel_size(x: Tensor, kernels: Tensor, groups: int) -> int:
-    size = math.isqrt(kernels.shape[1] // groups)
-    if groups * size * size != kernels.shape[1] or x.shape[1] % groups or len(x) != len(kernels):
+def _kernel_size(x: Tensor, taps: int, groups: int, *, batch: int) -> int:
+    size = math.isqrt(taps // groups)
+    if groups * size * size != taps or x.shape[1] % groups or len(x) != batch:
         raise ShapeError(
             f"kernels need groups * size * size channels, channels a multiple of groups and equal "
-            f"batches, got kernels {tuple(kernels.shape)}, x {tuple(x.shape)}, groups={groups}"
+            f"batches, got {batch} kernels of {taps} taps, x {tuple(x.shape)}, groups={groups}"
         )
     return size
 
@@ -127,8 +157,6 @@ def _kernel_size(x: Tensor, kernels: Tensor, groups: int) -> int:
 def _call(
     function: type["_Down"] | type["_Up"], x: Tensor, kernels: Tensor, *, groups: int, size: int
 ) -> Tensor:
-    if not len(x):  # pixel_unshuffle loses the channels of an empty batch
-        return x.new_empty(0, x.shape[1], *kernels.shape[2:])
     if torch.is_grad_enabled() and (x.requires_grad or kernels.requires_grad):
         return function.apply(x, kernels, groups, size)  # type: ignore[no-untyped-call]
     return function.sample(x, kernels, groups, size)
@@ -219,13 +247,13 @@ class _Up(torch.autograd.Function):
         margin = ctx.size // 2
         to_x = to_padded.flatten(1, 2)
         to_x = to_x[:, :, margin : margin + x.shape[2], margin : margin + x.shape[3]]
-        return to_x, F.pixel_shuffle(torch.stack(to_weights, 2).flatten(1, 3), 2), None, None
+        return to_x, torch.stack(to_weights, 2).flatten(1, 3), None, None
 
     @staticmethod
     def _arrange(x: Tensor, kernels: Tensor, groups: int, size: int) -> tuple[Tensor, Tensor]:
         # All work is done at the low resolution, on four sub-pixels at once.
         padded = F.pad(x.contiguous(), [size // 2] * 4).unflatten(1, (groups, x.shape[1] // groups))
-        return padded, F.pixel_unshuffle(kernels, 2).unflatten(1, (groups, 1, size * size, 4))
+        return padded, kernels.unflatten(1, (groups, 1, size * size, 4))
 
     @staticmethod
     def _taps(size: int, height: int, width: int) -> Iterator[tuple[int, slice, slice]]:

@@ -9,11 +9,11 @@ from maskwright.models.mematte.limits import Limits
     ("config", "side", "kept", "published"),
     [
         (SMALL, 512, 0.25, 58.3e9),
-        (SMALL, 512, 1, 63.1e9),
+        (SMALL, 512, 1.0, 63.1e9),
         (SMALL, 1024, 0.25, 222.6e9),
-        (SMALL, 1024, 1, 278.2e9),
+        (SMALL, 1024, 1.0, 278.2e9),
         (BASE, 512, 0.25, 151.2e9),
-        (BASE, 1024, 1, 689.1e9),
+        (BASE, 1024, 1.0, 689.1e9),
     ],
 )
 def test_multiply_adds_are_near_counted_ones(config, side, kept, published):
@@ -21,7 +21,7 @@ def test_multiply_adds_are_near_counted_ones(config, side, kept, published):
 
 
 def test_what_is_not_decoded_costs_nothing():
-    whole, half, none = (multiply_adds(SMALL, (512, 768), decoded=d) for d in (1, 0.5, 0))
+    whole, half, none = (multiply_adds(SMALL, (512, 768), decoded=d) for d in (1.0, 0.5, 0.0))
     assert half == pytest.approx((whole + none) / 2) and none > 0
 
 

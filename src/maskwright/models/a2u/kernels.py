@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from maskwright.errors import UsageError
 from maskwright.models.a2u.config import KernelConfig
-from maskwright.ops.affinity import affinity, filter_half, reassemble_down, reassemble_up
+from maskwright.ops.affinity import affinity, filter_half, reassemble_down, reassemble_parts
 
 NORMALISATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "softmax": lambda taps: taps.softmax(2),
@@ -29,11 +29,12 @@ class Kernels(NamedTuple):
     """The kernels of one level.
 
     Attributes:
-        up: One kernel per full-size pixel, `groups * size * size` channels.
+        up: Four kernels, of the four full-size pixels, for each half-size one: `groups * size *
+            size * 4` channels, the four parts of a tap side by side.
         down: One kernel per half-size pixel, or None where down-sampling is by pooling.
     """
 
-    up: Float[Tensor, "batch up_tap height width"]
+    up: Float[Tensor, "batch up_tap half_height half_width"]
     down: Float[Tensor, "batch down_tap half_height half_width"] | None
 
 
@@ -70,7 +71,7 @@ class AffinityKernels(nn.Module):
         # An up-sampling kernel of side s at four sub-pixels has (2s)^2 taps, as has a
         # down-sampling kernel of side 2s.
         up = torch.einsum("btr,brhw->bthw", self.taps_up(mean, len(x)), scores)
-        up = self._normalise(F.pixel_shuffle(up, 2), self.config.up_normalisation)
+        up = self._normalise(up, self.config.up_normalisation, parts=4)
         if self.taps_down is None:
             return Kernels(up, None)
         down = torch.einsum("btr,brhw->bthw", self.taps_down(mean, len(x)), scores)
@@ -81,11 +82,11 @@ class AffinityKernels(nn.Module):
         y = norm(y.flatten(0, 1)).unflatten(0, y.shape[:2])
         return F.leaky_relu(y, SLOPE, inplace=True)
 
-    def _normalise(self, taps: Tensor, kind: str) -> Tensor:
-        grouped = taps.unflatten(1, (self.config.groups, -1))
+    def _normalise(self, taps: Tensor, kind: str, *, parts: int = 1) -> Tensor:
+        grouped = taps.unflatten(1, (self.config.groups, -1, parts))
         if kind == "sigmoid_softmax" and self.config.up_size == 1:
             kind = "sigmoid"  # a softmax over one tap would be constant
-        return NORMALISATIONS[kind](grouped).flatten(1, 2)
+        return NORMALISATIONS[kind](grouped).flatten(1, 3)
 
 
 class _Filters(nn.Module):
@@ -144,7 +145,7 @@ def up_sample(
     x: Float[Tensor, "batch channel height width"], kernels: Kernels, *, groups: int
 ) -> Float[Tensor, "batch channel double_height double_width"]:
     """Return x at twice the size, by the kernels of the level it is going to."""
-    return reassemble_up(x, kernels.up, groups=groups)
+    return reassemble_parts(x, kernels.up, groups=groups)
 
 
 def _norm(channels: int, config: KernelConfig) -> nn.Module:
