@@ -40,26 +40,6 @@ class Config:
     hints: bool = False
     gathered_training: bool = False
 
-    @property
-    def reach_px(self) -> int | None:
-        """How far from a pixel the network looks: at the whole image."""
-        return None
-
-    @property
-    def align_px(self) -> int:
-        """Pixels after which the network's inner grids repeat."""
-        return 32
-
-    @property
-    def bytes_per_pixel(self) -> int:
-        """Memory at the peak of unlimited inference in fp32, per pixel; a rough estimate.
-
-        The decoder's last stage holds its input twice, up-sampled and joined with the image, and
-        its output.
-        """
-        *_, before, last = self.fusion_widths
-        return 4 * (2 * before + 2 * last + 40)
-
 
 SMALL = Config()
 BASE = Config(channels=768, heads=12)

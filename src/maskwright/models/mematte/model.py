@@ -104,8 +104,7 @@ class MemoryEfficientMatting(nn.Module):
         limits = self.limits
         if max_tokens is not None:
             limits = replace(limits, max_tokens=max_tokens)
-        _check_image(x)
-        inputs = read(x, hinted=self.hinted)
+        inputs = self._read(x)
         encoded = self._encode(inputs, limits, keep=keep)
         alpha = self.decoder.in_tiles(inputs, encoded.features, limits)
         return Trace(alpha, encoded.keep)
@@ -119,8 +118,7 @@ class MemoryEfficientMatting(nn.Module):
             ShapeError: If x or `keep` is of another shape.
             UsageError: If `keep` is given to a network without routers.
         """
-        _check_image(x)
-        inputs = read(x, hinted=self.hinted)
+        inputs = self._read(x)
         features, chosen = self._encode(inputs, self.limits, keep=keep)
         height, width = padded_size(x.shape[2], x.shape[3])
         whole = inputs.window(slice(0, height), slice(0, width))
@@ -136,8 +134,11 @@ class MemoryEfficientMatting(nn.Module):
             ShapeError: If x or `keep` is of another shape.
             UsageError: If `keep` is given to a network without routers.
         """
+        return self._encode(self._read(x), self.limits, keep=keep).features
+
+    def _read(self, x: Tensor) -> Inputs:
         _check_image(x)
-        return self._encode(read(x, hinted=self.hinted), self.limits, keep=keep).features
+        return read(x, hinted=self.hinted)
 
     def _encode(self, inputs: Inputs, limits: Limits, *, keep: Tensor | None) -> Encoded:
         x = inputs.x
