@@ -7,11 +7,12 @@ import torch
 from torch.nn import functional as F
 
 from maskwright.errors import UsageError
+from maskwright.models.mematte.inputs import read
 from maskwright.models.mematte.limits import Limits
 from maskwright.models.mematte.tiles import Grid, grid_for, narrowed, padded_window
 
 sys.path.append(str(Path(__file__).parent))
-from tiny_networks import TEACHER, TINY, network, photo
+from tiny_networks import MOBILE, TEACHER, TINY, network, photo
 
 SIZES = [(96, 160), (97, 131), (64, 95), (33, 200)]
 LIMITED = {
@@ -24,7 +25,7 @@ LIMITED = {
 }
 
 
-@pytest.mark.parametrize("config", [TINY, TEACHER], ids=["routed", "teacher"])
+@pytest.mark.parametrize("config", [TINY, TEACHER, MOBILE], ids=["routed", "teacher", "mobile"])
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("limits", LIMITED.values(), ids=LIMITED)
 def test_limits_do_not_change_the_result(config, size, limits):
@@ -46,15 +47,18 @@ def test_tiles_of_512_pixels_give_the_whole_image(size):
         torch.testing.assert_close(model(x), alpha, rtol=0, atol=1e-5)
 
 
-def test_thirty_two_pixels_are_what_the_decoder_sees_and_sixteen_are_too_few():
-    decoder, x = network().decoder, photo(128, 192)
-    features = torch.randn(1, TINY.channels, 8, 12, generator=torch.Generator().manual_seed(2))
+@pytest.mark.parametrize("config", [TINY, MOBILE], ids=["convolutions", "mobilenet"])
+def test_the_decoder_sees_as_far_as_its_reach_and_sixteen_pixels_less_are_too_few(config):
+    model, photograph = network(config), photo(160, 192)
+    decoder = model.decoder
+    features = torch.randn(1, TINY.channels, 10, 12, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
+        x = read(photograph, hinted=model.hinted).window(slice(0, 160), slice(0, 192))
         whole = decoder(x, features)
 
         def seam_error(reach_px):
-            grid, errors = Grid(64, reach_px, 16, (128, 192)), []
-            for core in grid.cores((128, 192)):
+            grid, errors = Grid(64, reach_px, 16, (160, 192)), []
+            for core in grid.cores((160, 192)):
                 tile = grid.tile(core)
                 tokens = tuple(slice(at.start // 16, at.stop // 16) for at in tile.window)
                 result = decoder(
@@ -65,8 +69,8 @@ def test_thirty_two_pixels_are_what_the_decoder_sees_and_sixteen_are_too_few():
                 errors.append(difference.abs().max().item())
             return max(errors)
 
-        assert seam_error(32) < 1e-5
-        assert seam_error(16) > 1e-4
+        assert seam_error(decoder.reach_px) < 1e-5
+        assert seam_error(decoder.reach_px - 16) > 1e-4
 
 
 def official_decoding(decoder, x, features):
@@ -134,7 +138,7 @@ def test_a_core_shrinks_to_what_is_wanted():
 
 
 def test_windows_cover_the_core_and_what_is_seen_around_it_within_the_image():
-    grid = grid_for((160, 224), Limits(tile_px=64))
+    grid = grid_for((160, 224), Limits(tile_px=64), reach_px=32)
     tile = grid.tile((slice(70, 129), slice(3, 60)))
     assert tile.window == (slice(32, 160), slice(0, 96))
     assert tile.inner == (slice(38, 97), slice(3, 60))

@@ -20,6 +20,7 @@ TINY = Config(
     head_width=4,
 )
 TEACHER = replace(TINY, routed=False)
+MOBILE = replace(TINY, hints=True, detail="mobilenet", detail_widths=(5, 16, 24))
 
 
 def network(config=TINY):

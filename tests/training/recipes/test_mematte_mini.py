@@ -5,7 +5,7 @@ from maskwright.errors import UsageError
 from maskwright.models import mematte
 from maskwright.models.mematte.config import MINI
 from maskwright.training.recipes.mematte_mini import Settings, job
-from maskwright.weights.load import save_model
+from maskwright.weights.load import load_model, save_model
 
 SMALL = {"procedural": 2, "side_px": 96, "batch": 2, "validated": 1}
 
@@ -64,3 +64,17 @@ def test_a_teacher_must_exist_and_be_one(tmp_path):
     )
     with pytest.raises(UsageError, match="without routers"):
         job(Settings(stage="student", teacher=str(routed), **SMALL))
+
+
+def test_the_image_stream_starts_from_the_embedded_network():
+    a2u_mini = load_model("a2u-mini")[0].state_dict()
+    wanted = job(Settings(**SMALL))
+    started = wanted.finish(wanted.model).decoder.detail.state_dict()
+    for name in ("backbone.stem.conv.weight", "backbone.stages.1.1.project.conv.bias"):
+        assert torch.equal(started[name], a2u_mini[name])
+    assert torch.equal(started["first.conv.weight"], a2u_mini["detail.conv.weight"])
+
+
+def test_an_image_stream_starts_from_a_compact_network_only(teacher):
+    with pytest.raises(UsageError, match="compact A2U network"):
+        job(Settings(start=str(teacher), **SMALL))

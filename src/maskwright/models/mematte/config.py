@@ -1,6 +1,7 @@
 """What can be chosen in a MEMatte network, or in its teacher, ViTMatte."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,9 @@ class Config:
             to all, with tables of relative positions: ViTMatte, which is also the teacher.
         position_side: Side of the map that absolute positions were learned on.
         table_side: Side of the map that global relative positions were learned on.
-        detail_widths: Channels of the decoder's image stream at 1/2, 1/4 and 1/8.
+        detail: What the decoder's image stream is: the paper's three convolutions, or the first
+            layers of MobileNetV2 at half the size, which can start from `a2u-mini`.
+        detail_widths: Channels of the image stream at 1/2, 1/4 and 1/8.
         fusion_widths: Channels of the decoder at 1/8, 1/4, 1/2 and the full size.
         head_width: Channels before the last convolution.
         hints: Read local colour hints beside the photo and its trimap (`inputs.py`); not in the
@@ -34,6 +37,7 @@ class Config:
     routed: bool = True
     position_side: int = 14
     table_side: int = 32
+    detail: Literal["convolutions", "mobilenet"] = "convolutions"
     detail_widths: tuple[int, int, int] = (48, 96, 192)
     fusion_widths: tuple[int, int, int, int] = (256, 128, 64, 32)
     head_width: int = 16
@@ -49,7 +53,8 @@ MINI = Config(
     heads=4,
     window_blocks=(0, 2, 4, 6),
     window=8,
-    detail_widths=(16, 32, 64),
+    detail="mobilenet",
+    detail_widths=(16, 16, 24),
     fusion_widths=(64, 32, 24, 12),
     head_width=8,
     hints=True,

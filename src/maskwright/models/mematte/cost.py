@@ -7,9 +7,10 @@ Counted layer by layer from what exists at once; compared to measured peaks by
 from itertools import pairwise
 
 from maskwright.models.mematte.config import Config
+from maskwright.models.mematte.decoder import REACH_PX
 from maskwright.models.mematte.limits import TOKEN_PX, Limits
 from maskwright.models.mematte.model import padded_size
-from maskwright.models.mematte.tiles import REACH_PX, round_up
+from maskwright.models.mematte.tiles import round_up
 
 BYTES = 4  # of a number; half precision is counted the same, and then a safe guess
 BIAS_BYTES = 3 * 32 * 2**20  # a strip of position biases, its parts and the scores
@@ -96,7 +97,8 @@ def _strip(size: tuple[int, int], limits: Limits) -> int:
 
 
 def _in_tile(config: Config, size: tuple[int, int], limits: Limits) -> int:
-    sides = (min(side, limits.tile_px or side) + 2 * REACH_PX + TOKEN_PX for side in size)
+    around = 2 * REACH_PX[config.detail] + TOKEN_PX
+    sides = (min(side, limits.tile_px or side) + around for side in size)
     pixels = 1
     for side in sides:
         pixels *= side

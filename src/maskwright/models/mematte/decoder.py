@@ -13,14 +13,64 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from maskwright.layers.conv import ConvNorm
+from maskwright.layers.mobilenet import MobileNetV2
 from maskwright.models.mematte.config import Config
 from maskwright.models.mematte.inputs import HINTED, PLAIN, Inputs
-from maskwright.models.mematte.limits import Limits
+from maskwright.models.mematte.limits import TOKEN_PX, Limits
 from maskwright.models.mematte.tiles import Grid, grid_for, in_tokens, narrowed, padded_window
 
 
+class DetailConvolutions(nn.ModuleList):
+    """Three convolutions over the image, as in the paper.
+
+    Args:
+        channels: Of the input.
+        widths: Channels at 1/2, 1/4 and 1/8.
+    """
+
+    def __init__(self, channels: int, widths: tuple[int, int, int]) -> None:
+        super().__init__(_conv(*pair, stride=2) for pair in pairwise((channels, *widths)))
+
+    def forward(
+        self, x: Float[Tensor, "batch input height width"]
+    ) -> list[Float[Tensor, "batch _ _ _"]]:
+        """Return the maps at 1/2, 1/4 and 1/8."""
+        maps = list[Tensor]()
+        for stage in self:
+            maps.append(stage(maps[-1] if maps else x))
+        return maps
+
+
+class DetailMobileNet(nn.Module):
+    """The first layers of MobileNetV2 over the image at half its size; not in the paper.
+
+    Args:
+        channels: Of the input; the first three are RGB.
+        widths: Channels at 1/2, 1/4 and 1/8; MobileNetV2 fixes the last two at 16 and 24.
+    """
+
+    def __init__(self, channels: int, widths: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.first = _conv(channels, widths[0])
+        self.backbone = MobileNetV2(stages=2, channels=channels, normed=False)
+
+    def forward(
+        self, x: Float[Tensor, "batch input height width"]
+    ) -> list[Float[Tensor, "batch _ _ _"]]:
+        """Return the maps at 1/2, 1/4 and 1/8."""
+        x = F.avg_pool2d(x, 2)
+        return [self.first(x), *self.backbone(x)]
+
+
+DETAILS = {"convolutions": DetailConvolutions, "mobilenet": DetailMobileNet}
+REACH_PX = {"convolutions": 32, "mobilenet": 48}  # the decoder sees 31 and 42 around a token
+
+
 class Decoder(nn.Module):
-    """Convolutions over the image, and four times: up-sample, join with the image's map, mix.
+    """A stream of maps of the image, and four times: up-sample, join with the image's map, mix.
+
+    Attributes:
+        reach_px: How far it sees around a token, rounded up to tokens.
 
     Args:
         config: The network's sizes.
@@ -29,7 +79,8 @@ class Decoder(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         details = (HINTED if config.hints else PLAIN, *config.detail_widths)
-        self.detail = nn.ModuleList(_conv(*pair, stride=2) for pair in pairwise(details))
+        self.reach_px = REACH_PX[config.detail]
+        self.detail = DETAILS[config.detail](details[0], config.detail_widths)
         widths = (config.channels, *config.fusion_widths)
         self.fuse = nn.ModuleList(
             _conv(before + detail, after)
@@ -54,9 +105,8 @@ class Decoder(nn.Module):
             x: A window of the inputs; height and width are 16 times those of the features.
             features: Of the encoder.
         """
-        maps = [x.contiguous(memory_format=torch.channels_last)]
-        for stage in self.detail:
-            maps.append(stage(maps[-1]))
+        x = x.contiguous(memory_format=torch.channels_last)
+        maps = [x, *self.detail(x)]
         y = features
         for stage in self.fuse:
             y = F.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False)
@@ -77,7 +127,8 @@ class Decoder(nn.Module):
             limits: Side of the tiles, and what to leave out.
         """
         x = inputs.x
-        grid = grid_for((16 * features.shape[2], 16 * features.shape[3]), limits)
+        end = TOKEN_PX * features.shape[2], TOKEN_PX * features.shape[3]
+        grid = grid_for(end, limits, reach_px=self.reach_px)
         alpha = x[:, 3:].clone() if limits.skip_known else torch.empty_like(x[:, 3:])
         for image in range(x.shape[0]):
             for core in _wanted(grid, x[image, 3], limits):

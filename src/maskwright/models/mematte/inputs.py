@@ -43,6 +43,8 @@ class Inputs(NamedTuple):
         if self.near is None:
             return padded_window(x, rows, columns)
         inside = x[:, :, rows, columns]
+        if not inside.numel():
+            return x.new_zeros(len(x), HINTED, rows.stop - rows.start, columns.stop - columns.start)
         near = self.near[images, :, _halved(rows, inside), _halved(columns, inside, axis=3)]
         near = double(near)[:, :, 2 : 2 + inside.shape[2], 2 : 2 + inside.shape[3]]
         rgb, trimap = inside[:, :3], inside[:, 3:]

@@ -11,7 +11,6 @@ from torch.nn import functional as F
 from maskwright.layers.vit import strips
 from maskwright.models.mematte.limits import TOKEN_PX, Limits
 
-REACH_PX = 32  # the decoder sees 31 pixels to each side
 OFFICIAL_TILE_PX, OFFICIAL_REACH_PX = 512, 64
 
 Area = tuple[slice, slice]  # rows and columns
@@ -67,12 +66,18 @@ class Grid:
         return slice(max(start, 0), min(stop, end))
 
 
-def grid_for(end: tuple[int, int], limits: Limits) -> Grid:
-    """Return how to cut an image that the network has filled up to height and width `end`."""
+def grid_for(end: tuple[int, int], limits: Limits, *, reach_px: int) -> Grid:
+    """Return how to cut an image.
+
+    Args:
+        end: Height and width to which the network has filled it up.
+        limits: Side and padding of the tiles.
+        reach_px: How far the decoder sees around a token, a multiple of 16.
+    """
     if limits.padding == "official":
         side = OFFICIAL_TILE_PX
         return Grid(side, OFFICIAL_REACH_PX, side, (round_up(end[0], side), round_up(end[1], side)))
-    return Grid(limits.tile_px or max(end), REACH_PX, TOKEN_PX, end)
+    return Grid(limits.tile_px or max(end), reach_px, TOKEN_PX, end)
 
 
 def narrowed(core: Area, wanted: Bool[Tensor, "height width"]) -> Area | None:

@@ -15,7 +15,9 @@ from torch import Tensor, nn, optim
 
 from maskwright.data.embedded import Sources
 from maskwright.errors import UsageError
+from maskwright.models.a2u.compact import CompactMatting
 from maskwright.models.mematte.config import MINI, Config
+from maskwright.models.mematte.decoder import DetailMobileNet
 from maskwright.models.mematte.loss import (
     alpha_losses,
     budget_loss,
@@ -43,13 +45,14 @@ class Settings:
     Attributes:
         stage: "teacher" attends to all tokens, "student" is routed.
         teacher: The student's start and example: what the first stage has written.
+        start: Network whose first layers the teacher's image stream starts from; empty: fresh.
         data: The folder of real data; empty for procedural data only.
         steps: Steps of the whole run.
         batch: Crops of a step.
         side_px: Side of a crop.
         procedural: How many procedural foregrounds are drawn before the run.
-        learning_rate: At its highest; routers and LTRMs, which start fresh, learn at this rate,
-            what the student has from its teacher at a third.
+        learning_rate: At its highest, of what starts fresh: all of the teacher but its image
+            stream, routers and LTRMs of the student. The rest learns at a third of it.
         budget: Share of the tokens that routers learn to keep.
         validated: How many held-out composites are scored.
         precision: "no" computes in fp32, "bf16" mixed.
@@ -59,10 +62,11 @@ class Settings:
 
     stage: Literal["teacher", "student"] = "teacher"
     teacher: str = str(TEACHER)
+    start: str = "a2u-mini"
     data: str = ""
-    steps: int = 6000
-    batch: int = 8
-    side_px: int = 192
+    steps: int = 4000
+    batch: int = 6
+    side_px: int = 256
     procedural: int = 160
     learning_rate: float = 1e-3
     budget: float = 0.25
@@ -132,6 +136,8 @@ def job(settings: Settings) -> Job:
     else:
         config, teacher = replace(MINI, routed=False), None
         network = build(config)
+        if settings.start:
+            start_detail(network.decoder.detail, load_model(settings.start)[0])
     return Job(
         model=Trained(network),
         dataset=sources.training(settings.side_px),
@@ -154,6 +160,24 @@ def job(settings: Settings) -> Job:
         name=f"mematte_mini-{settings.stage}",
         finish=_network,
     )
+
+
+def start_detail(detail: nn.Module, start: nn.Module) -> None:
+    """Copy the first layers of `a2u-mini`, which read the same input, into an image stream.
+
+    Raises:
+        UsageError: If one of the two is of another kind.
+    """
+    if not isinstance(detail, DetailMobileNet) or not isinstance(start, CompactMatting):
+        raise UsageError(
+            "expected an image stream of MobileNetV2 and a compact A2U network to start it from,"
+            f" got {type(detail).__name__} and {type(start).__name__}; use --set start= to start"
+            " fresh"
+        )
+    detail.first.load_state_dict(start.detail.state_dict())
+    wanted = detail.backbone.state_dict().keys()
+    given = start.backbone.state_dict()
+    detail.backbone.load_state_dict({name: given[name] for name in wanted})
 
 
 def _network(model: nn.Module) -> nn.Module:
@@ -180,13 +204,17 @@ def _teacher(path: str) -> MemoryEfficientMatting:
 def _optimizer(
     network: MemoryEfficientMatting, learning_rate: float, *, is_student: bool
 ) -> optim.Optimizer:
-    """Return AdamW: no decay for vectors, a lower rate for what a student has from its teacher."""
+    """Return AdamW: no decay for vectors, a lower rate for what has been trained before."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
-        is_fresh = not is_student or ".router." in name or ".refine." in name
+        is_fresh = _is_routing(name) if is_student else not name.startswith("decoder.detail.")
         key = (learning_rate if is_fresh else learning_rate / 3, 0.05 if parameter.ndim > 1 else 0)
         groups.setdefault(key, []).append(parameter)
     return optim.AdamW([
         {"params": parameters, "lr": rate, "weight_decay": decay}
         for (rate, decay), parameters in groups.items()
     ])
+
+
+def _is_routing(name: str) -> bool:
+    return ".router." in name or ".refine." in name
