@@ -73,10 +73,7 @@ def spread(
     their origins are multiples of the largest stride.
     """
     height, width = rgb.shape[2:]
-    largest = STRIDES[-1]
-    sums = torch.cat([rgb * known, known], 1)
-    sums = F.pad(sums, (0, -width % largest, 0, -height % largest))
-    levels = [F.avg_pool2d(sums, STRIDES[0])]
+    levels = [_sums(rgb, known)]
     for stride, before in zip(STRIDES[1:], STRIDES, strict=False):
         levels.append(F.avg_pool2d(levels[-1], stride // before))
     colour = torch.zeros_like(levels[-1][:, :3])
@@ -86,6 +83,16 @@ def spread(
         near = F.avg_pool2d(F.pad(level, (1, 1, 1, 1)), 3, stride=1)
         colour = (near[:, :3] + TRUST * colour) / (near[:, 3:] + TRUST)
     return double(colour)[:, :, :height, :width]
+
+
+def _sums(
+    rgb: Float[Tensor, "batch 3 height width"], known: Float[Tensor, "batch 1 height width"]
+) -> Float[Tensor, "batch 4 half_height half_width"]:
+    """Return the means of known colours and of `known` in the smallest windows."""
+    height, width = rgb.shape[2:]
+    sums = torch.cat([rgb * known, known], 1)
+    sums = F.pad(sums, (0, -width % STRIDES[-1], 0, -height % STRIDES[-1]))
+    return F.avg_pool2d(sums, STRIDES[0])
 
 
 def double(

@@ -20,6 +20,7 @@ from maskwright.models.mematte.refinement import TokenRefinement
 from maskwright.models.mematte.router import Router, choose
 
 NORM_EPS = 1e-6
+EMBEDDED_ROWS = 8  # of tokens at once, where that is bounded: their pixels weigh more than tokens
 
 
 class Encoded(NamedTuple):
@@ -223,7 +224,7 @@ class Encoder(nn.Module):
 
     def _embed(self, inputs: Inputs, size: tuple[int, int], rows: int | None) -> Tensor:
         position, parts = resize_position(self.position, size), []
-        for strip in strips(size[0], rows):
+        for strip in strips(size[0], None if rows is None else min(rows, EMBEDDED_ROWS)):
             pixels = slice(strip.start * TOKEN_PX, strip.stop * TOKEN_PX)
             window = inputs.window(pixels, slice(0, size[1] * TOKEN_PX))
             parts.append(self.patches(window).permute(0, 2, 3, 1) + position[strip])

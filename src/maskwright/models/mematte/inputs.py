@@ -43,14 +43,17 @@ class Inputs(NamedTuple):
         if self.near is None:
             return padded_window(x, rows, columns)
         inside = x[:, :, rows, columns]
+        height, width = inside.shape[2:]
+        window = x.new_zeros(len(x), HINTED, rows.stop - rows.start, columns.stop - columns.start)
         if not inside.numel():
-            return x.new_zeros(len(x), HINTED, rows.stop - rows.start, columns.stop - columns.start)
+            return window
         near = self.near[images, :, _halved(rows, inside), _halved(columns, inside, axis=3)]
-        near = double(near)[:, :, 2 : 2 + inside.shape[2], 2 : 2 + inside.shape[3]]
+        near = double(near)[:, :, 2 : 2 + height, 2 : 2 + width]
         rgb, trimap = inside[:, :3], inside[:, 3:]
+        window[:, :3, :height, :width] = rgb
         hints = colour_hints(rgb, trimap, NearColours(near[:, :3], near[:, 3:]))
-        beyond = rows.stop - rows.start - inside.shape[2], columns.stop - columns.start
-        return F.pad(torch.cat([rgb, hints], 1), (0, beyond[1] - inside.shape[3], 0, beyond[0]))
+        window[:, 3:, :height, :width] = hints
+        return window
 
 
 def read(x: Float[Tensor, "batch 4 height width"], *, hinted: bool) -> Inputs:
