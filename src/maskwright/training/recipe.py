@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol, get_type_hints
+from typing import Any, Literal, Protocol, get_args, get_origin, get_type_hints
 
 import numpy as np
 from torch import Tensor, nn, optim
@@ -117,6 +117,10 @@ def with_overrides(settings: Any, overrides: Mapping[str, str]) -> Any:
 
 def _parsed(key: str, text: str, kind: Any) -> Any:
     if kind is str:
+        return text
+    if get_origin(kind) is Literal:
+        if text not in get_args(kind):
+            raise UsageError(f"--set {key} expects {' or '.join(get_args(kind))}, got {text!r}")
         return text
     try:
         value = json.loads(text.lower())

@@ -96,6 +96,33 @@ def convert(official: Any) -> dict[str, Tensor]:
     return converted
 
 
+def convert_imagenet(official: Any) -> dict[str, Tensor]:
+    """Return what a ViTMatte starts from: an ImageNet vision transformer, under our names.
+
+    The patches' filters for the trimap are zero where the checkpoint has none. What comes after
+    the blocks is dropped; bottlenecks, relative positions and decoder start fresh.
+
+    Args:
+        official: A loaded checkpoint of DINO (ViT-S) or MAE (ViT-B).
+
+    Raises:
+        WeightsError: If it is no plain vision transformer with a class token.
+    """
+    used = ("pos_embed", "patch_embed.", "blocks.")
+    state = {
+        name if name.startswith("backbone.") else f"backbone.{name}": value
+        for name, value in unwrap(official).items()
+        if name.removeprefix("backbone.").startswith(used)
+    }
+    _shape(state, "backbone.patch_embed.proj.weight", axes=4)
+    started = convert(state)
+    filters = started["encoder.patches.weight"]
+    if filters.shape[1] == 3:
+        zeros = torch.zeros_like(filters[:, :1])
+        started["encoder.patches.weight"] = torch.cat([filters, zeros], 1)
+    return started
+
+
 def _official_names(official: Any) -> dict[str, Tensor]:
     state = unwrap(official)
     if "backbone.embeddings.position_embeddings" in state:

@@ -8,33 +8,21 @@ not run here, for want of the data.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
-import torch
 from torch import Tensor, nn, optim
 
 from maskwright.data.augmentation import A2U
-from maskwright.data.foreground import Foreground
 from maskwright.data.loader import Compositions
-from maskwright.data.matting import pictures, training_set
-from maskwright.data.sources import (
-    FolderBackgrounds,
-    FolderForegrounds,
-    ProceduralBackgrounds,
-    ProceduralForegrounds,
-    Source,
-)
+from maskwright.data.papers import paper_compositions
 from maskwright.models.a2u.config import Config, KernelConfig
 from maskwright.models.a2u.convert import convert_imagenet
 from maskwright.models.a2u.loss import Composition, matting_loss
 from maskwright.models.a2u.model import AffinityMatting, build
+from maskwright.training.inputs import matting_input
 from maskwright.training.recipe import Job, staircase
 from maskwright.training.validation import MattingValidation
 from maskwright.weights.convert import load_official
 
-MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
-DEVIATION = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
 PRETRAINED_RATE, FRESH_RATE = 1e-4, 1e-2
 
 
@@ -95,19 +83,12 @@ def job(settings: Settings) -> Job:
 
 def compositions(settings: Settings) -> Compositions:
     """Return the augmented samples."""
-    foregrounds: Source[Foreground] = ProceduralForegrounds(400, (640, 640), seed=settings.seed)
-    backgrounds: Source[np.ndarray] = ProceduralBackgrounds(2000, (640, 640), seed=settings.seed)
-    if settings.data:
-        folder = Path(settings.data)
-        foregrounds = FolderForegrounds(training_set(folder))
-        backgrounds = FolderBackgrounds(list(pictures(folder / "bg").values()))
-    return Compositions(foregrounds, backgrounds, plan=A2U, seed=settings.seed)
+    return paper_compositions(settings.data, plan=A2U, seed=settings.seed)
 
 
 def losses(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the paper's loss."""
-    image = (batch["image"] - MEAN.to(batch["image"])) / DEVIATION.to(batch["image"])
-    prediction = model(torch.cat([image, batch["trimap"] / 255], 1)).float()
+    prediction = model(matting_input(batch["image"], batch["trimap"] / 255)).float()
     made_of = Composition(batch["foreground"], batch["background"], batch["image"])
     loss = matting_loss(prediction, batch["alpha"], batch["unknown"], composition=made_of)
     return {"matting": loss}

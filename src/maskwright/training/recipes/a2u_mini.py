@@ -26,11 +26,9 @@ from maskwright.models.a2u.loss import (
     laplacian_loss,
     squared_loss,
 )
+from maskwright.training.inputs import DEVIATION, MEAN, matting_input
 from maskwright.training.recipe import Job, warmup_cosine
 from maskwright.training.validation import MattingValidation
-
-MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
-DEVIATION = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
 
 
 @dataclass(frozen=True)
@@ -96,8 +94,7 @@ def losses(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """
     trimap, alpha = batch["trimap"], batch["alpha"]
     unknown = ((trimap > 0.25) & (trimap < 0.75)).float()
-    image = (batch["image"] - MEAN.to(trimap)) / DEVIATION.to(trimap)
-    prediction = model(torch.cat([image, trimap], 1)).float()
+    prediction = model(matting_input(batch["image"], trimap)).float()
     made_of = Composition(batch["foreground"], batch["background"], batch["clean"])
     return {
         "alpha": 0.5 * alpha_loss(prediction, alpha, unknown),

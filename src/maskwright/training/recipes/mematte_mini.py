@@ -10,31 +10,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import torch
-from torch import Tensor, nn, optim
+from torch import nn, optim
 
 from maskwright.data.embedded import Sources
 from maskwright.errors import UsageError
 from maskwright.models.a2u.compact import CompactMatting
-from maskwright.models.mematte.config import MINI, Config
+from maskwright.models.mematte.config import MINI
 from maskwright.models.mematte.decoder import DetailMobileNet
-from maskwright.models.mematte.loss import (
-    alpha_losses,
-    budget_loss,
-    distillation_loss,
-)
-from maskwright.models.mematte.model import (
-    MemoryEfficientMatting,
-    Training,
-    build,
-    start_from_vitmatte,
+from maskwright.models.mematte.model import MemoryEfficientMatting, build
+from maskwright.training.distillation import (
+    Losses,
+    Trained,
+    network_of,
+    read_teacher,
+    student_of,
 )
 from maskwright.training.recipe import Job, warmup_cosine
 from maskwright.training.validation import MattingValidation
 from maskwright.weights.load import load_model
 
-MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
-DEVIATION = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
 TEACHER = Path("runs/mematte_mini-teacher/mematte_mini-teacher.safetensors")
 
 
@@ -76,63 +70,12 @@ class Settings:
     seed: int = 0
 
 
-class Trained(nn.Module):
-    """A network whose `forward` gives, in training, what the losses need.
-
-    Args:
-        network: Teacher or student.
-    """
-
-    def __init__(self, network: MemoryEfficientMatting) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor) -> Training | Tensor:
-        """Return a `Training` in training, alpha outside it."""
-        return self.network.forward_training(x) if self.training else self.network(x)
-
-
-class Losses:
-    """The losses of a stage.
-
-    Args:
-        teacher: What the student's features are compared to, or None in the first stage.
-        budget: Share of the tokens to keep.
-    """
-
-    def __init__(self, teacher: MemoryEfficientMatting | None, budget: float) -> None:
-        self.teacher, self.budget = teacher, budget
-
-    def __call__(self, model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the paper's losses of alpha; for a student also distillation and budget.
-
-        Not as in the paper: nothing is asked of known pixels, which a small network would learn
-        first and which are never used.
-        """
-        trimap, alpha = batch["trimap"], batch["alpha"]
-        image = (batch["image"] - MEAN.to(trimap)) / DEVIATION.to(trimap)
-        x = torch.cat([image, trimap], 1)
-        found: Training = model(x)
-        unknown = (trimap > 0.25) & (trimap < 0.75)
-        seen = torch.where(unknown, found.alpha.float(), alpha)
-        terms = alpha_losses(seen, alpha, unknown)._asdict()
-        del terms["known"]
-        if self.teacher is None:
-            return terms
-        with torch.no_grad():
-            wanted = self.teacher.to(x.device).features(x)
-        terms["distillation"] = distillation_loss(found.features, wanted)
-        terms["budget"] = budget_loss(found.keep, self.budget)
-        return terms
-
-
 def job(settings: Settings) -> Job:
     """Return the training job of a stage."""
     sources = Sources(settings.data, drawn=settings.procedural, seed=settings.seed)
     if settings.stage == "student":
-        config, teacher = MINI, _teacher(settings.teacher)
-        network = build(config)
-        network.load_state_dict(start_from_vitmatte(teacher.state_dict()), strict=False)
+        config, teacher = MINI, read_teacher(settings.teacher)[0]
+        network = student_of(teacher, config)
     else:
         config, teacher = replace(MINI, routed=False), None
         network = build(config)
@@ -143,7 +86,7 @@ def job(settings: Settings) -> Job:
         dataset=sources.training(settings.side_px),
         validate=MattingValidation.of(sources.held_out(), settings.validated),
         validate_every=500,
-        losses=Losses(teacher, settings.budget),
+        losses=Losses(teacher, budget=settings.budget, unknown_only=True),
         optimizer=_optimizer(network, settings.learning_rate, is_student=teacher is not None),
         rate=warmup_cosine(warmup=300, steps=settings.steps),
         steps=settings.steps,
@@ -158,7 +101,7 @@ def job(settings: Settings) -> Job:
         workers=settings.workers,
         seed=settings.seed,
         name=f"mematte_mini-{settings.stage}",
-        finish=_network,
+        finish=network_of,
     )
 
 
@@ -178,27 +121,6 @@ def start_detail(detail: nn.Module, start: nn.Module) -> None:
     wanted = detail.backbone.state_dict().keys()
     given = start.backbone.state_dict()
     detail.backbone.load_state_dict({name: given[name] for name in wanted})
-
-
-def _network(model: nn.Module) -> nn.Module:
-    assert isinstance(model, Trained)
-    return model.network
-
-
-def _teacher(path: str) -> MemoryEfficientMatting:
-    if not Path(path).is_file():
-        raise UsageError(
-            f"expected the teacher's weights, there is no {path}; train it first with "
-            "--set stage=teacher, or name it with --set teacher=FILE"
-        )
-    model, _, config = load_model(path)
-    if (
-        not isinstance(config, Config)
-        or config.routed
-        or not isinstance(model, MemoryEfficientMatting)
-    ):
-        raise UsageError(f"expected a teacher without routers, {path} holds another network")
-    return model.requires_grad_(False)
 
 
 def _optimizer(
