@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 import torch
 
+from maskwright.data.benchmark_trimaps import standard_trimap
 from maskwright.errors import DataError, MemoryBudgetError, UsageError
-from maskwright.evaluation.run import Item, pair_files, score_items
+from maskwright.evaluation.run import Item, pair_files, published_items, score_items
 from maskwright.inference.matte import Matter
 from maskwright.metrics.matting import connectivity_error, gradient_error, mad, mse, sad
 from maskwright.models import a2u
@@ -151,6 +152,26 @@ def test_a_network_gets_the_scores_of_the_mattes_it_gives_its_users(folders):
         alpha = read(folders / f"alpha/{row.name}.png") / 255
         assert row.scores["sad"] == pytest.approx(sad(prediction, alpha, trimap))
         assert row.scores["sad"] > 0
+
+
+def test_a_set_without_trimaps_is_scored_with_the_standard_ones(folders):
+    for kind, published in (("photo", "image"), ("alpha", "matte"), ("trimap", "mine")):
+        (folders / kind).rename(folders / published)
+    asked = {}
+
+    def matte(photo, trimap):
+        asked[photo.stem] = trimap.values
+        return half(photo, trimap)
+
+    items = published_items(folders, layout="ppm-100")
+    rows = list(score_items(items, matte=matte))
+    assert [row.name for row in rows] == NAMES and all(row.scores for row in rows)
+    alpha = read(folders / "matte/bee.png")
+    np.testing.assert_array_equal(asked["bee"], standard_trimap(alpha))
+    prediction = np.where(asked["bee"] == 128, 128 / 255, asked["bee"] / 255)
+    assert rows[1].scores["sad"] == pytest.approx(sad(prediction, alpha / 255, asked["bee"]))
+    with pytest.raises(DataError, match="must hold a folder trimap or trimaps"):
+        published_items(folders, layout="plain")
 
 
 def test_16_bit_predictions_are_scored_as_they_are(folders):

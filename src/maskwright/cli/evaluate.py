@@ -1,31 +1,42 @@
 """The verb `evaluate matting`: scores against the truth."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import maskwright
 from maskwright.cli import flags
 from maskwright.cli.items import PIPE
 from maskwright.cli.matte import open_matter
 from maskwright.cli.progress import DONE, FAILED, progress_bar
 from maskwright.errors import UsageError
 from maskwright.image.publish import check_target
+from maskwright.weights.catalog import find_weight
 
 if TYPE_CHECKING:
     from maskwright.evaluation.run import Row
+    from maskwright.inference.matte import Matter
 
 
 def matting(
     *,
-    alpha: Annotated[str, typer.Option(metavar="DIR", help="True alphas.")],
+    root: Annotated[
+        str | None, typer.Option(metavar="DIR", help="A published test set, for --model.")
+    ] = None,
+    layout: Annotated[
+        str | None, typer.Option(metavar="NAME", help="How its folders are named; else plain.")
+    ] = None,
+    alpha: Annotated[str | None, typer.Option(metavar="DIR", help="True alphas.")] = None,
     trimap: Annotated[
         str | None, typer.Option(metavar="DIR", help="Trimaps, whose unknown part is scored.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(metavar="NAME|FILE", help="Weights to score, with --images.")
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="Weights to score, with --root or --images."),
     ] = None,
     images: Annotated[
         str | None, typer.Option(metavar="DIR", help="Photos for the model to matte.")
@@ -52,31 +63,80 @@ def matting(
 
     A model's, or alphas made before: SAD, MSE, MAD, Grad and Conn, as matting benchmarks define
     them. Files belong together by their stems; MSE is printed as it is, not times 1000.
+    With --json OUT a stopped run goes on where it was.
     """
     flags.set_verbosity(quiet=quiet, verbose=verbose)
-    by_model = model is not None and images is not None and predictions is None
-    if not by_model and (model or images or predictions is None):
-        raise UsageError("give --model and --images to score a model, or --predictions alone")
+    folders = {"root": root, "alpha": alpha, "trimap": trimap, "images": images}
+    folders["predictions"] = predictions
+    given = {**folders, "model": model, "layout": layout}
+    _check_form({flag for flag, value in given.items() if value})
     if json and json != PIPE:
         check_target(json, overwrite=overwrite)
-    source = predictions or images or ""
-    for flag, folder in {"alpha": alpha, "trimap": trimap, "images": source}.items():
-        if folder is not None and not Path(folder).is_dir():
+    for flag, folder in folders.items():
+        if folder and not Path(folder).is_dir():
             raise UsageError(f"--{flag} must be a folder, there is none at {folder}")
     matter = model and open_matter(
         model, device, dtype, max_memory=max_memory, commercial=commercial, offline=offline
     )
 
-    from maskwright.evaluation.run import pair_files, score_items
+    from maskwright.evaluation.kept import score_kept
+    from maskwright.evaluation.run import pair_files, published_items, score_items
 
-    items = pair_files(Path(source), Path(alpha), Path(trimap) if trimap else None)
+    if root:
+        items = published_items(Path(root), layout=layout or "plain")
+    else:
+        source = Path(predictions or images or "")
+        items = pair_files(source, Path(alpha or ""), Path(trimap) if trimap else None)
+    kept = Path(json).with_suffix(".rows.jsonl") if json and json != PIPE else None
     rows = []
     with progress_bar("scoring", quiet=quiet) as progress:
         matte = matter().matte if matter else None
-        for row in score_items(items, matte=matte, whole_image=whole_image):
+        score = partial(score_items, matte=matte, whole_image=whole_image)
+        found = score(items)
+        if kept:
+            settings = {"whole_image": whole_image, "max_memory": max_memory}
+            settings |= _identity(model, matter)
+            found = score_kept(items, score, file=kept, settings=settings)
+        for row in found:
             rows.append(row)
             progress(len(rows), len(items))
-    return _tell(rows, json=json, whole_image=whole_image, overwrite=overwrite)
+    code = _tell(rows, json=json, whole_image=whole_image, overwrite=overwrite)
+    if kept and code == DONE:
+        kept.unlink()
+    return code
+
+
+def _check_form(given: set[str]) -> None:
+    """Refuse flags that do not go together."""
+    if "root" in given:
+        if given - {"layout"} != {"root", "model"}:
+            raise UsageError(
+                "--root goes with --model; where photos, trimaps and alphas are, --layout says"
+            )
+    elif "layout" in given:
+        raise UsageError("--layout says how the folders of --root are named; give both")
+    elif "alpha" not in given:
+        raise UsageError("give --alpha, the folder of true alphas, or --root of a published set")
+    elif given - {"alpha", "trimap"} not in ({"model", "images"}, {"predictions"}):
+        raise UsageError("give --model and --images to score a model, or --predictions alone")
+
+
+def _identity(model: str | None, matter: "Callable[[], Matter] | str | None") -> dict[str, str]:
+    """Return what scores depend on of the program and the weights, as JSON knows it."""
+    from maskwright.data.manifest import checksum
+    from maskwright.weights.download import find_file
+
+    if not model or not callable(matter):
+        return {"version": maskwright.__version__}
+    device = str(matter().device)  # loads the weights, and fetches them if need be
+    file = Path(model) if Path(model).is_file() else find_file(find_weight(model))
+    assert file is not None, "it has just been read"
+    return {
+        "version": maskwright.__version__,
+        "weights": checksum(file),
+        "device": device,
+        "dtype": str(matter().dtype),
+    }
 
 
 def _tell(rows: "Sequence[Row]", *, json: str | None, whole_image: bool, overwrite: bool) -> int:

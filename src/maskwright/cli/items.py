@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from maskwright.errors import TrimapError, UsageError
+from maskwright.image.source import SUFFIXES
 
 PIPE = "-"
-SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif"))
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,8 @@ from pathlib import Path
 
 from maskwright.errors import DataError, UsageError
 from maskwright.image.io import read_header
-from maskwright.image.source import display_name
+from maskwright.image.source import SUFFIXES, display_name
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"}
 NAMED = 5  # files in an error message
 
 

@@ -13,9 +13,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
+from maskwright.data.benchmark_trimaps import trimap_of
+from maskwright.data.matting import BenchmarkRow, benchmark
 from maskwright.errors import DataError, MaskwrightError, UsageError
 from maskwright.image.colour import from_float, to_float
 from maskwright.image.io import read_grey
+from maskwright.image.source import SUFFIXES
 from maskwright.image.trimap import read_trimap
 from maskwright.metrics.matting import connectivity_error, gradient_error, mad, mse, sad
 from maskwright.structures.matte import Matte
@@ -28,7 +31,6 @@ SCORES = {
     "grad": gradient_error,
     "conn": connectivity_error,
 }
-SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif"}
 MatteFunction = Callable[[Path, Trimap], Matte]
 _log = logging.getLogger(__name__)
 
@@ -42,12 +44,14 @@ class Item:
         source: The photo, or the alpha that somebody else predicted for it.
         alpha: The true alpha.
         trimap: The trimap, or None if there is none.
+        standard_trimap: Whether a missing trimap is made from the alpha, the same for everyone.
     """
 
     name: str
     source: Path
     alpha: Path
     trimap: Path | None
+    standard_trimap: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,13 +91,30 @@ def pair_files(source: Path, alpha: Path, trimap: Path | None) -> list[Item]:
     ]
 
 
+def published_items(root: Path, *, layout: str) -> list[Item]:
+    """Return the items of a published test set, sorted by name; see `data.matting.benchmark`.
+
+    Args:
+        root: Of the data set, or of its test part.
+        layout: One of `data.matting.LAYOUTS`.
+
+    Raises:
+        DataError: If a folder or file is missing; names the first.
+        UsageError: If the layout is unknown.
+    """
+    return [
+        Item(row.name, row.image, row.alpha, row.trimap, standard_trimap=row.trimap is None)
+        for row in benchmark(root, layout=layout)
+    ]
+
+
 def score_items(
     items: Sequence[Item], *, matte: MatteFunction | None = None, whole_image: bool = False
 ) -> Iterator[Row]:
     """Yield a row for each item, in order, as soon as it is scored.
 
     Args:
-        items: From `pair_files`.
+        items: From `pair_files` or `published_items`.
         matte: Makes the matte of a photo and a trimap, such as `Matter.load(name).matte`; None if
             `source` already is the predicted alpha.
         whole_image: Count every pixel, as is customary on Distinctions-646, not only the unknown.
@@ -101,7 +122,8 @@ def score_items(
     Raises:
         UsageError: If there is no trimap where one is needed.
     """
-    if any(item.trimap is None for item in items) and (matte or not whole_image):
+    lacking = any(item.trimap is None and not item.standard_trimap for item in items)
+    if lacking and (matte or not whole_image):
         raise UsageError(
             "a trimap is needed to make mattes and to score their unknown pixels, got none;"
             " name a folder of trimaps, or score predictions over the whole image"
@@ -125,6 +147,8 @@ def _scores(item: Item, matte: MatteFunction | None, whole_image: bool) -> dict[
     if item.trimap is not None:
         size = alpha.shape[0], alpha.shape[1]
         trimap = read_trimap(item.trimap, size, complete=False)  # glass has no sure foreground
+    elif item.standard_trimap:
+        trimap = trimap_of(BenchmarkRow(item.name, item.source, None, item.alpha))
     if matte is None:
         prediction = to_float(read_grey(item.source))
     else:

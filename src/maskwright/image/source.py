@@ -10,6 +10,8 @@ from pathlib import Path
 from maskwright.errors import ImageError, MaskwrightError
 from maskwright.image.stream import Readable
 
+SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif"))
+"""Of the files in a folder that count as pictures; what they are is decided by their content."""
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _FORMATS = {
     b"\x89PNG\r\n\x1a\n": "PNG",
