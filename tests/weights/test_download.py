@@ -1,21 +1,48 @@
 import hashlib
+import io
 import re
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import pytest
+import torch
+from safetensors.torch import save
 
 from maskwright.errors import WeightsError
+from maskwright.models import mematte
 from maskwright.weights.catalog import WeightRow
 from maskwright.weights.download import cache_folder, fetch, find_file, is_offline, verify
+from maskwright.weights.load import load_model
 
 CONTENT = bytes(range(251)) * 11
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves CONTENT; /short closes early, /whole ignores ranges, /other sends something else."""
+    """Serves CONTENT; /short closes early, /whole ignores ranges, /other sends something else.
+
+    Under /hub/… lie files of the server's `official`, as on a hub: HEAD states their size and
+    checksum and sends the asker to /store/….
+    """
+
+    def do_HEAD(self):
+        body = self.server.official[self.path.rpartition("/")[2]]
+        self.send_response(302 if self.path.startswith("/hub/") else 200)
+        if self.path.startswith("/hub/"):
+            self.send_header("Location", self.path.replace("/hub/", "/store/"))
+            self.send_header("X-Linked-Size", str(len(body)))
+            stated = self.server.stated or hashlib.sha256(body).hexdigest()
+            self.send_header("X-Linked-ETag", f'"{stated}"')
+        self.end_headers()
 
     def do_GET(self):
+        if self.path.startswith("/hub/"):
+            return self.do_HEAD()
+        if self.path.startswith("/store/"):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(self.server.official[self.path.rpartition("/")[2]])
+            return None
         self.server.ranges.append(self.headers.get("Range"))
         start = int(re.findall(r"\d+", self.headers.get("Range", "0"))[0])
         start = 0 if self.path == "/whole" else start
@@ -23,6 +50,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         self.end_headers()
         self.wfile.write(body[start:])
+        return None
 
     def log_message(self, *_):
         pass
@@ -33,7 +61,7 @@ def server(tmp_path, monkeypatch):
     monkeypatch.setenv("MASKWRIGHT_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("MASKWRIGHT_OFFLINE", raising=False)
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.ranges = []
+        server.ranges, server.official, server.stated = [], {}, ""
         Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
         server.shutdown()
@@ -142,3 +170,73 @@ def test_the_cache_is_under_the_platforms_folder_unless_told(monkeypatch, tmp_pa
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("sys.platform", "linux")
     assert cache_folder() == tmp_path / "maskwright"
+
+
+@pytest.fixture
+def official(server):
+    """A small ViTMatte as its authors publish it, on the server in both formats, and its row."""
+    transformers = pytest.importorskip("transformers", reason="transformers makes the checkpoint")
+    backbone = transformers.VitDetConfig(
+        hidden_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=3,
+        image_size=64,
+        pretrain_image_size=80,
+        num_channels=4,
+        window_size=3,
+        window_block_indices=[0],
+        residual_block_indices=[1],
+        use_relative_position_embeddings=True,
+        out_features=["stage2"],
+    )
+    config = transformers.VitMatteConfig(
+        backbone_config=backbone,
+        hidden_size=24,
+        convstream_hidden_sizes=[5, 6, 7],
+        fusion_hidden_sizes=[12, 11, 10, 9],
+    )
+    state = transformers.VitMatteForImageMatting(config).state_dict()
+    stream = io.BytesIO()
+    torch.save(state, stream)
+    server.official = {"model.safetensors": save(state), "pytorch_model.bin": stream.getvalue()}
+    row = row_at(server, "/hub/model.safetensors", paper="mematte", sha256="", official=True)
+    return row, mematte.convert(state)
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "pytorch_model.bin"])
+def test_an_official_file_is_converted_when_it_arrives(server, official, file):
+    row, wanted = official
+    row = replace(row, url=row.url.replace("model.safetensors", file))
+    path = fetch(row)
+    loaded, paper, config = load_model(path)
+    assert paper == "mematte" and (config.channels, config.routed) == (24, False)
+    assert all(torch.equal(value, wanted[name]) for name, value in loaded.state_dict().items())
+    verify(row, path)
+    assert {entry.name for entry in path.parent.iterdir()} == {path.name, f"{path.name}.sha256"}
+
+
+def test_a_converted_file_is_checked_against_the_checksum_noted_beside_it(official):
+    path = fetch(official[0])
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(WeightsError, match="is damaged"):
+        verify(official[0], path)
+    path.with_name(f"{path.name}.sha256").unlink()
+    with pytest.raises(WeightsError, match="expected the checksum of far.safetensors in"):
+        verify(official[0], path)
+
+
+def test_an_official_file_must_have_the_checksum_that_its_host_states(server, official):
+    server.stated = "0" * 64
+    with pytest.raises(WeightsError, match="is damaged"):
+        fetch(official[0])
+    server.stated = "not a checksum"
+    with pytest.raises(WeightsError, match="states no size and sha256"):
+        fetch(official[0])
+    assert find_file(official[0]) is None
+
+
+def test_an_official_file_of_another_network_leaves_nothing_behind(server, official):
+    server.official["model.safetensors"] = save({"x": torch.zeros(1)})
+    with pytest.raises(WeightsError, match="fits none of the networks"):
+        fetch(official[0])
+    assert not list(cache_folder().iterdir())

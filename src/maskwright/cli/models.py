@@ -15,7 +15,7 @@ from maskwright.cli.progress import DONE, FAILED, progress_bar
 from maskwright.errors import MaskwrightError, WeightsError
 from maskwright.image.publish import atomic_write
 from maskwright.weights.catalog import WeightRow, find_weight, list_weights
-from maskwright.weights.download import fetch, find_file, verify
+from maskwright.weights.download import checksum, fetch, find_file, note_checksum, verify
 
 Names = Annotated[
     list[str] | None, typer.Argument(metavar="[NAME]...", help="All of the catalogue unless named.")
@@ -59,7 +59,7 @@ def info(
         ("recipe", row.recipe),
         *(("score", f"{score}: {value:g}") for score, value in row.scores.items()),
         ("size", _size(row)),
-        ("sha256", row.sha256),
+        ("sha256", row.sha256 or "as its host states when it is pulled"),
         ("from", row.url or "comes with the package"),
         ("here", str(find_file(row) or "no")),
         ("notes", row.notes),
@@ -118,8 +118,10 @@ def bundle(
                 path = fetch(row, offline=offline, progress=progress)
             with path.open("rb") as source, atomic_write(target, overwrite=overwrite) as file:
                 copyfileobj(source, file)
+            if row.official:
+                note_checksum(target, checksum(row, path))
         verify(row, target)
-        sums.append(f"{row.sha256}  {row.file_name}\n")
+        sums.append(f"{checksum(row, target)}  {row.file_name}\n")
         if not quiet:
             print(target)
 

@@ -19,15 +19,16 @@ class WeightRow:
         paper: The folder under `models/` that builds the network.
         task: What it does: "matting".
         url: Where it is fetched from, https:// or hf://OWNER/REPOSITORY/FILE; empty if embedded.
-        sha256: Of the file, in hexadecimal.
+        sha256: Of the file, in hexadecimal; empty for an official file, whose host is asked.
         licence: Of the weights themselves.
         commercial: May be used commercially, by its licence and by all of its training data.
         data: What it was trained on: (set, its terms), one pair per set.
         scores: Held-out results, by name.
-        bytes: Size of the file.
+        bytes: Size of the file; of an official one about.
         embedded: Comes with the package, in `weights/files/`.
         recipe: The command that trains it.
         notes: What a user should know, in a sentence or two.
+        official: The url holds a file of the paper's authors; it is converted when it is pulled.
     """
 
     name: str
@@ -43,12 +44,48 @@ class WeightRow:
     embedded: bool
     recipe: str = ""
     notes: str = ""
+    official: bool = False
 
     @property
     def file_name(self) -> str:
         """The name of the file, in the package, the cache and a bundle alike."""
         return f"{self.name}.safetensors"
 
+
+_VITMATTE_NOTES = (
+    "The teacher of MEMatte, without routers: it attends to all tokens, and memory grows with the "
+    "square of the photo's size. Scores are those the authors publish."
+)
+
+
+def _vitmatte(
+    name: str,
+    file: str,
+    *,
+    data: tuple[tuple[str, str], ...],
+    scores: Mapping[str, float],
+    megabytes: int,
+) -> WeightRow:
+    """Return the row of a ViTMatte that its authors have put on the hub."""
+    return WeightRow(
+        name=name,
+        paper="mematte",
+        task="matting",
+        url=f"hf://hustvl/{name}/{file}",
+        sha256="",
+        licence="Apache-2.0",
+        commercial=False,
+        data=(*data, ("ImageNet-1k, as a start", "research")),
+        scores=scores,
+        bytes=megabytes * 10**6,
+        embedded=False,
+        notes=_VITMATTE_NOTES,
+        official=True,
+    )
+
+
+_COMPOSITION = (("Adobe Composition-1k", "research, on request from Adobe"),)
+_DISTINCTIONS = (("Distinctions-646", "research, on request from its authors"),)
 
 _ROWS = (
     WeightRow(
@@ -75,6 +112,27 @@ _ROWS = (
         bytes=1423052,
         embedded=True,
         recipe="maskwright train a2u_mini",
+    ),
+    _vitmatte(
+        "vitmatte-small-composition-1k",
+        "model.safetensors",
+        data=_COMPOSITION,
+        scores={"Composition-1k SAD": 21.46, "Composition-1k MSE": 0.0033},
+        megabytes=103,
+    ),
+    _vitmatte(
+        "vitmatte-base-composition-1k",
+        "pytorch_model.bin",
+        data=_COMPOSITION,
+        scores={},
+        megabytes=387,
+    ),
+    _vitmatte(
+        "vitmatte-small-distinctions-646",
+        "model.safetensors",
+        data=_DISTINCTIONS,
+        scores={"Distinctions-646 SAD": 21.22, "Distinctions-646 MSE": 0.0021},
+        megabytes=103,
     ),
 )
 

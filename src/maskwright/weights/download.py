@@ -7,11 +7,14 @@ MASKWRIGHT_OFFLINE, which turns the network off.
 
 import hashlib
 import os
+import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from maskwright.errors import OutputError, WeightsError
+from maskwright.image.publish import atomic_write
 from maskwright.weights.catalog import FILES, WeightRow
 
 CHUNK = 1 << 20
@@ -44,26 +47,41 @@ def find_file(row: WeightRow) -> Path | None:
 
 
 def verify(row: WeightRow, path: Path) -> None:
-    """Compare a file with the checksum of its row.
+    """Compare a file with its checksum: that of its row, or what was noted when it was converted.
 
     Raises:
-        WeightsError: If they differ.
+        WeightsError: If they differ, or there is no checksum.
     """
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != row.sha256:
+    wanted, found = checksum(row, path), _sha256(path)
+    if found != wanted:
         remedy = "reinstall maskwright" if row.embedded else f"delete {path} and pull it again"
         raise WeightsError(
-            f"{path.name} is damaged: expected sha256 {row.sha256[:12]}…, got {found[:12]}…; "
-            f"{remedy}"
+            f"{path.name} is damaged: expected sha256 {wanted[:12]}…, got {found[:12]}…; {remedy}"
         )
+
+
+def checksum(row: WeightRow, path: Path) -> str:
+    """Return the sha256 that a file should have.
+
+    Raises:
+        WeightsError: If none was noted when the file was converted.
+    """
+    if row.sha256:
+        return row.sha256
+    try:
+        return _note_of(path).read_text(encoding="ascii").split()[0]
+    except (OSError, ValueError, IndexError) as error:
+        raise WeightsError(
+            f"expected the checksum of {path.name} in {_note_of(path).name} beside it; "
+            f"delete {path} and pull it again"
+        ) from error
 
 
 def fetch(row: WeightRow, *, offline: bool = False, progress: Progress | None = None) -> Path:
     """Return the file of `row`, downloaded first if it is not on this machine.
 
     A download that was interrupted goes on where it stopped; the file appears under its name only
-    when it is whole and its checksum is right.
+    when it is whole and its checksum is right. An official file is converted then.
 
     Args:
         row: The weights wanted.
@@ -100,19 +118,77 @@ def _download(row: WeightRow, target: Path, progress: Progress | None) -> Path:
             "set MASKWRIGHT_HOME to one that can be written"
         ) from error
     try:
-        _stream(row, part, progress)
+        stated = _as_stated_by_host(row) if row.official else row
+        _stream(stated, part, progress)
     except (OSError, HTTPException) as error:
         raise WeightsError(
             f"could not download {row.name} from {row.url} ({error}); "
             "try again, it goes on where it stopped"
         ) from error
     try:
-        verify(row, part)
+        verify(stated, part)
     except WeightsError:
         part.unlink()
         raise
-    part.replace(target)
+    if row.official:
+        _convert(part, target, suffix=Path(row.url).suffix)
+    else:
+        part.replace(target)
     return target
+
+
+def _as_stated_by_host(row: WeightRow) -> WeightRow:
+    """Return the row with the size and the checksum that the hub states for its file.
+
+    The hub states them when it is asked for the file, and then sends the asker elsewhere.
+    """
+    from urllib.error import HTTPError
+    from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+    class Stay(HTTPRedirectHandler):
+        def redirect_request(self, *_: object) -> None:
+            """Go nowhere: urllib then raises what it was sent."""
+
+    try:
+        with build_opener(Stay).open(Request(_address(row.url), method="HEAD"), timeout=60) as file:
+            headers = file.headers
+    except HTTPError as answer:
+        if answer.code >= 400:
+            raise
+        headers = answer.headers
+    size, etag = headers.get("X-Linked-Size", ""), headers.get("X-Linked-ETag", "").strip('"')
+    if not size.isdecimal() or not re.fullmatch(r"[0-9a-f]{64}", etag):
+        raise OSError("the host states no size and sha256 of the file")
+    return replace(row, bytes=int(size), sha256=etag)
+
+
+def _convert(part: Path, target: Path, *, suffix: str) -> None:
+    """Write an official file in our format, with a note of its checksum, and remove it."""
+    from maskwright.weights.convert import convert_checkpoint
+
+    official = part.replace(part.with_name(f"{target.stem}.official{suffix}"))
+    try:
+        fresh = target.with_name(f"{target.stem}.converted{target.suffix}")
+        convert_checkpoint(official, fresh, overwrite=True)
+        note_checksum(target, _sha256(fresh))
+        fresh.replace(target)
+    finally:
+        official.unlink()
+
+
+def note_checksum(path: Path, sha256: str) -> None:
+    """Write the checksum of a converted file beside it, where `checksum` finds it."""
+    with atomic_write(_note_of(path), overwrite=True) as file:
+        file.write(f"{sha256}  {path.name}\n".encode())
+
+
+def _note_of(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _stream(row: WeightRow, part: Path, progress: Progress | None) -> None:
