@@ -177,9 +177,10 @@ def _from_array(array: NDArray[Any]) -> Photo:
         raise ShapeError(
             f"a photo must be (h, w, 3), (h, w) or (h, w, 4), got an array of shape {array.shape}"
         )
-    array = array.astype(
-        np.float32 if array.dtype.kind == "f" else array.dtype.newbyteorder("="), copy=False
-    )
+    with np.errstate(over="ignore"):  # what is too large for float32 is refused below
+        array = array.astype(
+            np.float32 if array.dtype.kind == "f" else array.dtype.newbyteorder("="), copy=False
+        )
     check_type(array, name)
     return _finish(from_array(array if array.ndim == 3 else array[..., None]), name)
 

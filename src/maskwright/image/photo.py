@@ -92,8 +92,9 @@ def check_type(pixels: NDArray[Any], name: str) -> None:
     if pixels.dtype != np.float32 or pixels.size == 0:
         return
     low, high = float(pixels.min()), float(pixels.max())  # both are NaN if one value is
-    if np.isnan(low):
-        raise ImageError(f"{name}: floating-point pixels must be finite, got NaN; replace them")
+    if not np.isfinite([low, high]).all():
+        found = "NaN" if np.isnan(low) else "infinity"
+        raise ImageError(f"{name}: floating-point pixels must be finite, got {found}; replace them")
     if low < 0 or high > 1:
         raise ImageError(
             f"{name}: floating-point pixels must lie in [0, 1], got values from {low:g} to"

@@ -1,5 +1,6 @@
 """Training a routed network beside its teacher: what the MEMatte recipes share, section 3.4."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -45,14 +46,22 @@ def network_of(model: nn.Module) -> nn.Module:
     return model.network
 
 
+Terms = dict[str, Tensor]
+
+
+def alpha_terms(prediction: Tensor, alpha: Tensor, unknown: Tensor) -> Terms:
+    """Return the paper's losses of alpha, by name."""
+    return alpha_losses(prediction, alpha, unknown)._asdict()
+
+
 class Losses:
     """The losses of a teacher or of a student.
 
     Args:
         teacher: What a student's features are compared to; None trains a teacher.
         budget: Share of the tokens that a student learns to keep.
-        unknown_only: Take known pixels for right. Not in the paper: a small network would learn
-            them first, and what it says of them is never used.
+        terms: Compares a prediction (batch, 1, height, width) to alpha, given where the trimap is
+            unknown.
     """
 
     def __init__(
@@ -60,12 +69,12 @@ class Losses:
         teacher: MemoryEfficientMatting | None,
         *,
         budget: float = BUDGET,
-        unknown_only: bool = False,
+        terms: Callable[[Tensor, Tensor, Tensor], Terms] = alpha_terms,
     ) -> None:
-        self.teacher, self.budget, self.unknown_only = teacher, budget, unknown_only
+        self.teacher, self.budget, self.terms = teacher, budget, terms
 
-    def __call__(self, model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the paper's losses of alpha; for a student also distillation and budget.
+    def __call__(self, model: nn.Module, batch: dict[str, Tensor]) -> Terms:
+        """Return the losses of alpha; for a student also distillation and budget.
 
         Args:
             model: A `Trained`, in training.
@@ -75,12 +84,7 @@ class Losses:
         x = matting_input(batch["image"], trimap)
         found: Training = model(x)
         unknown = (trimap > 0.25) & (trimap < 0.75)
-        prediction = found.alpha.float()
-        if self.unknown_only:
-            prediction = torch.where(unknown, prediction, alpha)
-        terms = alpha_losses(prediction, alpha, unknown)._asdict()
-        if self.unknown_only:
-            del terms["known"]
+        terms = self.terms(found.alpha.float(), alpha, unknown)
         if self.teacher is None:
             return terms
         with torch.no_grad():

@@ -3,7 +3,6 @@
 import pickle
 import warnings
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal
 
 import torch
@@ -12,7 +11,7 @@ from maskwright.errors import WeightsError
 from maskwright.image.publish import check_target
 from maskwright.weights.load import (
     PAPERS,
-    load_strictly,
+    build_with,
     paper_module,
     read_safetensors,
     save_model,
@@ -36,10 +35,10 @@ def load_official(path: str | Path) -> Any:
         raise WeightsError(f"there is no checkpoint {path}; check the path") from error
     except pickle.UnpicklingError as error:
         raise WeightsError(
-            f"{path.name} holds other things than tensors; only tensors are read, for safety: "
-            "save its state_dict alone with the program that made it"
+            f"{path.name} holds other things than tensors, or is damaged; only tensors are read, "
+            "for safety: save its state_dict alone with the program that made it, or copy it again"
         ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError) as error:
+    except Exception as error:  # what reading a cut or overwritten file ends in is no set list
         raise WeightsError(
             f"expected a PyTorch or safetensors checkpoint, {path.name} is damaged or of another "
             "kind; copy it again"
@@ -88,8 +87,7 @@ def convert_checkpoint(
     official = load_official(source)
     name = Path(source).name
     paper, config = identify(official, name=name)
-    module: ModuleType = paper_module(paper)
-    state = module.convert(official)
-    load_strictly(module.build(config), state, name=name)
+    state = paper_module(paper).convert(official)
+    build_with(paper, config, state, name=name)
     save_model(target, state, paper=paper, config=config, source=name, dtype=dtype)
     return paper, config

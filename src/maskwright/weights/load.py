@@ -10,7 +10,7 @@ from dataclasses import asdict, fields, is_dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -48,9 +48,37 @@ def load_model(
     path = _find(name_or_path, commercial=commercial, offline=offline)
     state, metadata = read_safetensors(path)
     paper, config = _read_config(metadata, path)
-    model: nn.Module = paper_module(paper).build(config)
-    load_strictly(model, state, name=path.name)
-    return model.eval(), paper, config
+    return build_with(paper, config, state, name=path.name).eval(), paper, config
+
+
+def build_with(paper: str, config: Any, state: Mapping[str, Tensor], *, name: str) -> nn.Module:
+    """Return the network of a configuration with the weights of a file.
+
+    Their sizes are compared before anything is allocated, so that a foreign configuration cannot
+    ask for more memory than there is.
+
+    Args:
+        paper: Folder under `models/` that builds it.
+        config: Its configuration.
+        state: Our names to tensors.
+        name: What to call the file in messages.
+
+    Raises:
+        WeightsError: If there is no such network, or the weights do not fit it.
+    """
+    build = paper_module(paper).build
+    try:
+        with torch.device("meta"):
+            wanted = build(config).state_dict()
+    except Exception as error:  # by whichever layer meets the impossible size first
+        raise WeightsError(
+            f"{name} has a configuration of which no {paper} can be built ({error}); it is damaged "
+            "or made for another network"
+        ) from error
+    _check_fit(wanted, state, name=name)
+    model: nn.Module = build(config)
+    load_strictly(model, state, name=name)
+    return model
 
 
 def _find(name_or_path: str | Path, *, commercial: bool, offline: bool) -> Path:
@@ -127,22 +155,54 @@ def _rebuild(kind: type, values: Mapping[str, Any]) -> Any:
     kept = {}
     for name, value in values.items():
         if is_dataclass(hints[name]):
-            value = _rebuild(hints[name], value)
+            kept[name] = _rebuild(hints[name], value)
+            continue
         kept[name] = tuple(value) if isinstance(value, list) else value
+        if not _is_a(hints[name], kept[name]):
+            raise ValueError(f"{name}: {value!r}")
     return kind(**kept)
+
+
+def _is_a(hint: Any, value: Any) -> bool:
+    """Say whether a value is of a type that a configuration names; True is no number."""
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    if get_origin(hint) is tuple:
+        kinds = get_args(hint)
+        if kinds[-1] is Ellipsis and isinstance(value, tuple):
+            kinds = kinds[:1] * len(value)
+        return (
+            isinstance(value, tuple) and len(value) == len(kinds) and all(map(_is_a, kinds, value))
+        )
+    return type(value) is hint
 
 
 def load_strictly(model: nn.Module, state: Mapping[str, Tensor], *, name: str) -> None:
     """Copy `state` into the model, which must use every tensor and miss none.
 
     Raises:
-        WeightsError: Otherwise; names the first five that are unused, missing or of another size.
+        WeightsError: Otherwise; names the first five that are unused, missing, of another size, or
+            not of real numbers.
     """
-    wanted = model.state_dict()
+    _check_fit(model.state_dict(), state, name=name)
+    model.load_state_dict(state)
+
+
+def _check_fit(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor], *, name: str) -> None:
     missing = [key for key in wanted if key not in state]
     unused = [key for key in state if key not in wanted]
     other = [key for key in wanted if key in state and wanted[key].shape != state[key].shape]
-    problems = (("lacks", missing), ("has unused", unused), ("has other sizes at", other))
+    coded = [
+        key
+        for key, value in state.items()
+        if key in wanted and wanted[key].is_floating_point() and not value.is_floating_point()
+    ]
+    problems = (
+        ("lacks", missing),
+        ("has unused", unused),
+        ("has other sizes at", other),
+        ("has no real numbers at", coded),
+    )
     for problem, keys in problems:
         if keys:
             more = f" and {len(keys) - 5} more" if len(keys) > 5 else ""
@@ -150,7 +210,6 @@ def load_strictly(model: nn.Module, state: Mapping[str, Tensor], *, name: str) -
                 f"{name} does not fit its network: it {problem} {', '.join(keys[:5])}{more}; "
                 "use weights made for this configuration"
             )
-    model.load_state_dict(state)
 
 
 def save_model(

@@ -32,7 +32,7 @@ def teacher(tmp_path):
 
 def test_the_teacher_learns_alpha_of_unknown_pixels_only():
     wanted = job(Settings(**SMALL))
-    assert set(step(wanted)) == {"unknown", "gradient", "laplacian"}
+    assert set(step(wanted)) == {"unknown", "gradient", "laplacian", "squared"}
     assert not wanted.config.routed
 
 

@@ -92,7 +92,7 @@ def convert(official: Any) -> dict[str, Tensor]:
         if name == "encoder.position":  # the first entry is that of a token which is not used
             converted[name] = value[0, 1:].unflatten(0, (_side(value), -1))
         elif name.endswith(("bottleneck.reduce.weight", "bottleneck.expand.weight")):
-            converted[name] = value.flatten(1)
+            converted[name] = value.flatten(min(1, value.ndim - 1))
     return converted
 
 
@@ -127,7 +127,9 @@ def _official_names(official: Any) -> dict[str, Tensor]:
     state = unwrap(official)
     if "backbone.embeddings.position_embeddings" in state:
         state = rename(state, _HUB, dropped=())
-    _shape(state, "backbone.pos_embed", axes=3)
+    positions = _shape(state, "backbone.pos_embed", axes=3)[1] - 1
+    if positions < 1 or isqrt(positions) ** 2 != positions:
+        raise _foreign("backbone.pos_embed")
     return state
 
 
@@ -137,6 +139,8 @@ def _config(state: Mapping[str, Tensor]) -> Config:
     routed = bool(_blocks(state, "efficient_block"))
     window, head_channels = _table_side(state, window_blocks)
     channels = state["backbone.pos_embed"].shape[2]
+    if channels % head_channels:
+        raise _foreign("backbone.blocks.*.attn.rel_pos_h")
     return Config(
         channels=channels,
         depth=depth,
@@ -165,12 +169,16 @@ def _widths(state: Mapping[str, Tensor], layer: str, count: int) -> tuple[int, .
 
 
 def _shape(state: Mapping[str, Tensor], name: str, *, axes: int) -> tuple[int, ...]:
-    if name not in state or state[name].ndim != axes:
-        raise WeightsError(
-            f"expected a MEMatte or ViTMatte checkpoint, {name} is missing or of another kind;"
-            " is it of another network, or cut off?"
-        )
+    if name not in state or state[name].ndim != axes or not state[name].numel():
+        raise _foreign(name)
     return tuple(state[name].shape)
+
+
+def _foreign(name: str) -> WeightsError:
+    return WeightsError(
+        f"expected a MEMatte or ViTMatte checkpoint, {name} is missing or of another kind;"
+        " is it of another network, or cut off?"
+    )
 
 
 def _side(position: Tensor) -> int:

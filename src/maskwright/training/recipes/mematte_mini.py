@@ -3,20 +3,23 @@
 Commands: maskwright train mematte_mini --set data=DIR
           maskwright train mematte_mini --set stage=student --set data=DIR
 The student starts from the teacher and learns to make its features with a quarter of the tokens.
-Data: as of `a2u_mini`. Known pixels count as right, as the trimap's word is kept there.
+Data: as of `a2u_mini`.
 """
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from torch import nn, optim
+import torch
+from torch import Tensor, nn, optim
 
 from maskwright.data.embedded import Sources
 from maskwright.errors import UsageError
 from maskwright.models.a2u.compact import CompactMatting
+from maskwright.models.a2u.loss import squared_loss
 from maskwright.models.mematte.config import MINI
 from maskwright.models.mematte.decoder import DetailMobileNet
+from maskwright.models.mematte.loss import alpha_losses
 from maskwright.models.mematte.model import MemoryEfficientMatting, build
 from maskwright.training.distillation import (
     Losses,
@@ -86,7 +89,7 @@ def job(settings: Settings) -> Job:
         dataset=sources.training(settings.side_px),
         validate=MattingValidation.of(sources.held_out(), settings.validated),
         validate_every=500,
-        losses=Losses(teacher, budget=settings.budget, unknown_only=True),
+        losses=Losses(teacher, budget=settings.budget, terms=unknown_terms),
         optimizer=_optimizer(network, settings.learning_rate, is_student=teacher is not None),
         rate=warmup_cosine(warmup=300, steps=settings.steps),
         steps=settings.steps,
@@ -103,6 +106,24 @@ def job(settings: Settings) -> Job:
         name=f"mematte_mini-{settings.stage}",
         finish=network_of,
     )
+
+
+def unknown_terms(prediction: Tensor, alpha: Tensor, unknown: Tensor) -> dict[str, Tensor]:
+    """Return losses of alpha that ask nothing of known pixels and weigh values over edges.
+
+    Not as in the paper. A small network would learn known pixels first, and what it says of them
+    is never used. The gradients' loss would pull four times as hard as all others together: its
+    share, and those of the Laplacian and of the squared error, are set so that each pulls about
+    as hard as the absolute error.
+    """
+    prediction = torch.where(unknown, prediction, alpha)
+    found = alpha_losses(prediction, alpha, unknown)
+    return {
+        "unknown": found.unknown,
+        "gradient": 0.1 * found.gradient,
+        "laplacian": 3 * found.laplacian,
+        "squared": 10 * squared_loss(prediction, alpha, unknown.float()),
+    }
 
 
 def start_detail(detail: nn.Module, start: nn.Module) -> None:
