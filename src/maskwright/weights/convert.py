@@ -1,6 +1,7 @@
 """Official checkpoints: read safely, recognised by their keys, written in our format."""
 
 import pickle
+import struct
 import warnings
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +16,11 @@ from maskwright.weights.load import (
     paper_module,
     read_safetensors,
     save_model,
+)
+
+_OF_DAMAGE = (  # what reading cut and overwritten files was seen to end in
+    *(OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError),
+    *(AssertionError, struct.error),
 )
 
 
@@ -38,7 +44,7 @@ def load_official(path: str | Path) -> Any:
             f"{path.name} holds other things than tensors, or is damaged; only tensors are read, "
             "for safety: save its state_dict alone with the program that made it, or copy it again"
         ) from error
-    except Exception as error:  # what reading a cut or overwritten file ends in is no set list
+    except _OF_DAMAGE as error:
         raise WeightsError(
             f"expected a PyTorch or safetensors checkpoint, {path.name} is damaged or of another "
             "kind; copy it again"

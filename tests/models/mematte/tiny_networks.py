@@ -1,6 +1,8 @@
 """Small networks with random weights, and a photo with known and unknown regions."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
@@ -44,3 +46,19 @@ def photo(height=96, width=160, *, batch=1, seed=0):
     x[:, 3, height // 3 :, : width // 2] = 1
     x[:, 3, height // 3 : height // 2, : width // 2 + 9] = 128 / 255
     return x
+
+
+def official_checkpoint():
+    """Return a routed network in official names, with few channels and random values."""
+    widths = {384: 24, 192: 12, 96: 6, 768: 48, 1152: 72, 1536: 96, 64: 8}
+    decoder = {48: 5, 96: 6, 192: 7, 256: 11, 128: 10, 64: 9, 32: 8, 16: 4}
+    decoder |= {576: 24 + 7, 352: 11 + 6, 176: 10 + 5, 68: 9 + 4}
+    keys = Path(__file__).parents[2] / "parity" / "keys" / "mematte_s.txt"
+    generator, state = torch.Generator().manual_seed(0), {}
+    for line in keys.read_text().splitlines():
+        name, shape = line.split(" ", 1)
+        table = decoder if name.startswith("decoder.") else widths
+        sizes = [table.get(length, length) for length in json.loads(shape)]
+        sizes = [1, 1, 3] if ".eca." in name else sizes
+        state[name] = torch.rand(sizes, generator=generator)
+    return state
