@@ -46,10 +46,16 @@ class Composites:
 
     Foregrounds and backgrounds take turns, the backgrounds one step on after each round, so that
     a foreground meets another background each time.
+
+    Attributes:
+        foregrounds: Files beside a folder of alphas.
+        backgrounds: Files.
+        enlarged: How many times larger pictures and bands are than `LONG_SIDE_PX`, `BAND_PX`.
     """
 
     foregrounds: tuple[Path, ...]
     backgrounds: tuple[Path, ...]
+    enlarged: float = 1.0
 
     @classmethod
     def of(cls, data: Path) -> "Composites":
@@ -78,7 +84,7 @@ class Composites:
         foreground = read_photo(file).pixels
         alpha = read_grey(file.parents[1] / "alpha" / file.name) / np.float32(255)
 
-        scale = rng.integers(*LONG_SIDE_PX) / max(alpha.shape)
+        scale = self.enlarged * rng.integers(*LONG_SIDE_PX) / max(alpha.shape)
         size = (round(alpha.shape[0] * scale), round(alpha.shape[1] * scale))
         foreground, alpha = resize(foreground, size), _without_haze(resize(alpha, size))
         if rng.random() < 0.5:
@@ -86,7 +92,8 @@ class Composites:
         background = _cover(read_photo(background_file).pixels, size, rng)
 
         low, high = np.log(BAND_PX)
-        inner_px, outer_px = np.rint(np.exp(rng.uniform(low, high, 2))).astype(int).tolist()
+        bands = self.enlarged * np.exp(rng.uniform(low, high, 2))
+        inner_px, outer_px = np.rint(bands).astype(int).tolist()
         noise, quality = rng.uniform(*NOISE), int(rng.integers(*JPEG_QUALITY))
         image = foreground * alpha[..., None] + background * (1 - alpha[..., None])
         image = image + rng.normal(0, noise, image.shape)

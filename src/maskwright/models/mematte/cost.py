@@ -8,14 +8,15 @@ from itertools import pairwise
 
 from maskwright.models.mematte.config import Config
 from maskwright.models.mematte.decoder import REACH_PX
+from maskwright.models.mematte.inputs import HINTED, PLAIN
 from maskwright.models.mematte.limits import TOKEN_PX, Limits
 from maskwright.models.mematte.model import padded_size
 from maskwright.models.mematte.tiles import round_up
 
 BYTES = 4  # of a number; half precision is counted the same, and then a safe guess
 BIAS_BYTES = 3 * 32 * 2**20  # a strip of position biases, its parts and the scores
-HINT_BYTES, HINTING_BYTES = 12, 28  # of a pixel: local hints, and their making
-WORKSPACE_BYTES = 48 * 2**20  # of the libraries that multiply
+HINT_BYTES, HINTING_BYTES = 6, 24  # of a pixel: local hints, and their making
+WORKSPACE_BYTES = 80 * 2**20  # of the libraries that multiply
 
 
 def peak_bytes(config: Config, size: tuple[int, int], limits: Limits) -> int:
@@ -102,13 +103,15 @@ def _in_tile(config: Config, size: tuple[int, int], limits: Limits) -> int:
     pixels = 1
     for side in sides:
         pixels *= side
+    inputs = HINTED if config.hints else PLAIN
     *_, before, last = config.fusion_widths
-    at_once = 2 * (4 + before) + 2 * last + before / 4 + config.detail_widths[0] / 2
-    return int(pixels * at_once * BYTES)
+    joined = inputs + before  # the last stage's input, and once more in the order of the filters
+    return pixels * (2 * joined + before + 2 * inputs + last) * BYTES
 
 
 def _decoder_per_pixel(config: Config) -> float:
-    details, widths = (4, *config.detail_widths), (config.channels, *config.fusion_widths)
+    details = (HINTED if config.hints else PLAIN, *config.detail_widths)
+    widths = (config.channels, *config.fusion_widths)
     per_pixel = sum(
         9 * before * after / 4 ** (level + 1)
         for level, (before, after) in enumerate(pairwise(details))

@@ -69,6 +69,11 @@ class MemoryEfficientMatting(nn.Module):
         self.hinted = hinted
         self.limits = Limits()
 
+    @property
+    def routers(self) -> int:
+        """How many routers there are: one in every global block, none in a ViTMatte."""
+        return sum(isinstance(block, RoutedBlock) for block in self.encoder.blocks)
+
     def forward(
         self,
         x: Float[Tensor, "batch 4 height width"],
@@ -150,12 +155,11 @@ class MemoryEfficientMatting(nn.Module):
         return self.encoder(inputs, limits, size=size, keep=keep)
 
     def _check_keep(self, keep: Tensor, tokens: tuple[int, int, int]) -> None:
-        routers = sum(isinstance(block, RoutedBlock) for block in self.encoder.blocks)
-        if not routers:
+        if not self.routers:
             raise UsageError(
                 "expected no keep for a network without routers, got one; leave it out"
             )
-        expected = (tokens[0], routers, *tokens[1:])
+        expected = (tokens[0], self.routers, *tokens[1:])
         if tuple(keep.shape) != expected:
             raise ShapeError(
                 f"expected keep of shape {expected} for this image, got {tuple(keep.shape)};"
