@@ -1,3 +1,6 @@
+import sys
+from pathlib import Path
+
 import pytest
 
 
@@ -14,3 +17,16 @@ def weights(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"
     state = a2u.build(MINI).state_dict()
     return save_model(path, state, paper="a2u", config=MINI, source="random")
+
+
+@pytest.fixture(scope="session")
+def routed_weights(tmp_path_factory):
+    """A file of random weights of a small MEMatte with two routers."""
+    from maskwright.weights.load import save_model
+
+    sys.path.append(str(Path(__file__).parents[1] / "models" / "mematte"))
+    from tiny_networks import TINY, network
+
+    path = tmp_path_factory.mktemp("weights") / "routed.safetensors"
+    state = network(TINY).state_dict()
+    return save_model(path, state, paper="mematte", config=TINY, source="random")

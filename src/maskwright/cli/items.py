@@ -1,7 +1,7 @@
 """Which outputs belong to which inputs, decided before any work starts."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -27,7 +27,12 @@ class Item:
 
 
 def plan_items(
-    photos: list[str], output: str, *, recursive: bool = False, suffix: str = ".png"
+    photos: list[str],
+    output: str,
+    *,
+    recursive: bool = False,
+    suffix: str = ".png",
+    beside: Sequence[str] = (),
 ) -> list[Item]:
     """Return the photos with their outputs.
 
@@ -40,11 +45,12 @@ def plan_items(
         output: A file, a folder, or "-" for standard output.
         recursive: Look in folders within folders.
         suffix: Of the outputs in a folder.
+        beside: Other folders that results go to: what lies there is no photo either.
 
     Raises:
         UsageError: If a photo is absent, two outputs are the same, or one would replace its photo.
     """
-    found = list(_find(photos, recursive=recursive, skip=Path(output)))
+    found = list(_find(photos, recursive=recursive, skip=[Path(output), *map(Path, beside)]))
     is_one = len(photos) == 1 and not Path(photos[0]).is_dir()
     if is_one and not output.endswith(("/", "\\")) and not Path(output).is_dir():
         items = [Item(*found[0], target=output)]
@@ -59,7 +65,9 @@ def plan_items(
     return items
 
 
-def _find(photos: list[str], *, recursive: bool, skip: Path) -> Iterator[tuple[str, PurePath]]:
+def _find(
+    photos: list[str], *, recursive: bool, skip: Sequence[Path]
+) -> Iterator[tuple[str, PurePath]]:
     if photos.count(PIPE) > 1:
         raise UsageError("standard input (-) can be given once only")
     for photo in photos:
@@ -74,7 +82,9 @@ def _find(photos: list[str], *, recursive: bool, skip: Path) -> Iterator[tuple[s
             raise UsageError(f"expected a photo or a folder, there is no {photo}; check the path")
 
 
-def _find_in(folder: Path, *, recursive: bool, skip: Path) -> Iterator[tuple[str, PurePath]]:
+def _find_in(
+    folder: Path, *, recursive: bool, skip: Sequence[Path]
+) -> Iterator[tuple[str, PurePath]]:
     """Yield the photos of a folder in order; hidden ones and earlier outputs do not count."""
     found = False
     for path in sorted(folder.rglob("*") if recursive else folder.iterdir()):
@@ -82,7 +92,7 @@ def _find_in(folder: Path, *, recursive: bool, skip: Path) -> Iterator[tuple[str
         is_hidden = any(part.startswith(".") for part in name.parts)
         if path.suffix.lower() not in SUFFIXES or is_hidden or not path.is_file():
             continue
-        if skip != folder and skip in path.parents:
+        if any(results != folder and results in path.parents for results in skip):
             continue
         found = True
         yield str(path), name
@@ -96,6 +106,11 @@ def _check_folder(output: str) -> None:
         raise UsageError("standard output takes one photo only; name a folder with -o")
     if Path(output).is_file():
         raise UsageError(f"several photos need a folder to go to, {output} is a file")
+
+
+def stems(items: Sequence[Item]) -> list[PurePath]:
+    """Return the photos' names without suffix; those that would share one keep their suffix."""
+    return _output_names([item.name for item in items], "")
 
 
 def _output_names(names: list[PurePath], suffix: str) -> list[PurePath]:

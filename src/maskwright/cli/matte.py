@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from maskwright.cli import flags
+from maskwright.cli.explanations import check_explanations, plan_explanations, write_explanation
 from maskwright.cli.hints import parse_hints
 from maskwright.cli.items import Item, plan_items
 from maskwright.cli.pictures import (
@@ -36,6 +37,13 @@ def matte(
     trimap: flags.Trimap = None,
     mask: flags.Mask = None,
     band: flags.Band = "auto",
+    explain: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Also write how MEMatte routed each photo: pictures and tables.",
+        ),
+    ] = None,
     bit_depth: flags.BitDepth = None,
     model: flags.Model = DEFAULT_MODEL,
     device: flags.Device = "auto",
@@ -56,16 +64,23 @@ def matte(
     """
     flags.set_verbosity(quiet=quiet, verbose=verbose)
     hints = parse_hints(trimap, mask, band, photos=photos, max_pixels=max_pixels)
-    items = plan_items(photos, output, recursive=recursive)
+    beside = [explain] if explain else []
+    items = plan_items(photos, output, recursive=recursive, beside=beside)
     check_formats(items, OPAQUE)
     matter = open_matter(
         model, device, dtype, max_memory=max_memory, commercial=commercial, offline=offline
     )
+    explained = plan_explanations(explain, items, matter, model=model) if explain else {}
 
     def work(item: Item) -> str:
+        check_explanations(explained, item, overwrite=overwrite)
         photo = read_item(item, max_pixels, overwrite=overwrite)
         trimap = hints.trimap(item, photo)
-        result = matter().matte(photo, trimap)
+        if item in explained:
+            result, routing = matter().explain(photo, trimap)
+            write_explanation(explained[item], photo, trimap, routing, overwrite=overwrite)
+        else:
+            result = matter().matte(photo, trimap)
         write_item(item, at_depth(result.alpha, photo, bit_depth), like=photo, overwrite=overwrite)
         return str(matter().device)
 

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float32, Int, UInt8
-from torch import nn
+from torch import Tensor, nn
 
-from maskwright.errors import MemoryBudgetError, WeightsError
+from maskwright.errors import MemoryBudgetError, UsageError, WeightsError
 from maskwright.image.colour import network_rgb
 from maskwright.image.io import read_photo
 from maskwright.image.photo import Photo
 from maskwright.image.trimap import read_trimap
 from maskwright.inference.device import pick_device, pick_dtype
+from maskwright.inference.explain import Routing, explain
 from maskwright.inference.memory import in_gibibytes, parse_bytes, resident_bytes, reused_memory
 from maskwright.inference.planning import LimitPlanner, MattePlan, Planner, TilePlanner
 from maskwright.inference.tiles import Grid, Tile, plan_tiles
@@ -120,20 +121,57 @@ class Matter:
             TrimapError: If the trimap's values, size or content are not as expected.
             MemoryBudgetError: If the budget is too small; the message says what would do.
         """
-        photo = read_photo(image)
-        is_checked = isinstance(trimap, Trimap)
-        values = trimap.values if is_checked else trimap
-        known = read_trimap(values, photo.size, complete=not is_checked)
+        photo, known = _read(image, trimap)
         alpha = (known == 255).astype(np.float32)
         unknown = known == 128
-        plan = self.plan(photo.size)
-        if plan.limits is not None and isinstance(self.model, MemoryEfficientMatting):
-            self.model.limits = plan.limits
+        plan = self._follow_plan(photo.size)
         with reused_memory() if plan.limits is None else nullcontext():
             for tile in plan_tiles(unknown, self.grid or plan.grid):
-                result = self._predict(photo, known, tile)
+                result = self._predict(photo, known, tile, self.model)
                 np.copyto(alpha[tile.core], result, where=unknown[tile.core])
         return Matte(alpha)
+
+    @property
+    def routers(self) -> int:
+        """How many routers the network has; 0 unless it is a routed MEMatte."""
+        return self.model.routers if isinstance(self.model, MemoryEfficientMatting) else 0
+
+    def explain(self, image: Any, trimap: Any) -> tuple[Matte, Routing]:
+        """Return the matte of a photo, and how it was routed.
+
+        The whole photo is given to the network, also where the trimap is known everywhere.
+
+        Args:
+            image: As for `matte`.
+            trimap: As for `matte`.
+
+        Raises:
+            UsageError: If the network has no routers.
+            ImageError: As for `matte`.
+            TrimapError: As for `matte`.
+            MemoryBudgetError: As for `matte`.
+        """
+        network = self.model
+        if not isinstance(network, MemoryEfficientMatting) or not network.routers:
+            raise UsageError(
+                "expected a network with routers to explain, this one has none; use `matte`, or"
+                " the weights of a MEMatte"
+            )
+        photo, known = _read(image, trimap)
+        alpha = (known == 255).astype(np.float32)
+        self._follow_plan(photo.size)
+        kept = list[Tensor]()
+
+        def run(x: Tensor) -> Tensor:
+            traced = network.trace(x)
+            kept.append(traced.keep[0])
+            return traced.alpha
+
+        whole = slice(0, photo.size[0]), slice(0, photo.size[1])
+        result = self._predict(photo, known, Tile(whole, whole), run)
+        np.copyto(alpha, result, where=known == 128)
+        max_tokens = network.limits.max_tokens
+        return Matte(alpha), explain(kept[0].cpu().numpy(), known, max_tokens=max_tokens)
 
     def plan(self, size: tuple[int, int], *, unread_bytes: int = 0) -> MattePlan:
         """Return how a photo will be matted within the budget.
@@ -157,15 +195,32 @@ class Matter:
             )
         return plan
 
+    def _follow_plan(self, size: tuple[int, int]) -> MattePlan:
+        plan = self.plan(size)
+        if plan.limits is not None and isinstance(self.model, MemoryEfficientMatting):
+            self.model.limits = plan.limits
+        return plan
+
     def _predict(
-        self, photo: Photo, trimap: UInt8[np.ndarray, "h w"], tile: Tile
+        self,
+        photo: Photo,
+        trimap: UInt8[np.ndarray, "h w"],
+        tile: Tile,
+        run: Callable[[Tensor], Tensor],
     ) -> Float32[np.ndarray, "core_h core_w"]:
         window = replace(photo, pixels=photo.pixels[tile.window], alpha=None)
         x = torch.from_numpy(_input(window, trimap[tile.window], multiple=self.planner.pad_px))
         with torch.inference_mode():
-            raw = self.model(x.to(self.device, self.dtype))
+            raw = run(x.to(self.device, self.dtype))
         alpha: Float32[np.ndarray, "padded_h padded_w"] = raw[0, 0].float().cpu().numpy()
         return np.clip(alpha[tile.inner], 0, 1, out=alpha[tile.inner])
+
+
+def _read(image: Any, trimap: Any) -> tuple[Photo, UInt8[np.ndarray, "h w"]]:
+    photo = read_photo(image)
+    is_checked = isinstance(trimap, Trimap)
+    values = trimap.values if is_checked else trimap
+    return photo, read_trimap(values, photo.size, complete=not is_checked)
 
 
 def network_input(
