@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn import functional as F
 
+from maskwright.layers.hints import near_colours
 from maskwright.models import mematte
-from maskwright.models.mematte.inputs import HINTED, read
+from maskwright.models.mematte.inputs import BAND_ROWS, HINTED, read
 from maskwright.models.mematte.limits import Limits
 
 sys.path.append(str(Path(__file__).parent))
@@ -31,6 +33,17 @@ def test_windows_are_parts_of_the_whole(size, hinted):
     assert not whole[:, :, size[0] :].any() and not whole[..., size[1] :].any()
     part = inputs.window(slice(16, 96), slice(32, 64), images=slice(1, 2))
     torch.testing.assert_close(part, whole[1:, :, 16:96, 32:64])
+
+
+@pytest.mark.parametrize("height", [1200, 1531])
+def test_colours_made_in_bands_are_those_of_the_whole(height):
+    x = photo(height, 70)
+    x[:, 3, 100:700, :40] = 128 / 255  # nothing known within reach of its middle
+    half = F.avg_pool2d(x, 2, ceil_mode=True)
+    assert half.shape[2] > 2 * BAND_ROWS
+    whole = torch.cat(near_colours(half[:, :3], half[:, 3:]), 1)
+    near = read(x, hinted=True).near
+    torch.testing.assert_close(near, F.pad(whole, (1, 1, 1, 1), mode="replicate"))
 
 
 def test_hints_keep_the_photo_s_colours():

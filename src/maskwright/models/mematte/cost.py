@@ -8,14 +8,15 @@ from itertools import pairwise
 
 from maskwright.models.mematte.config import Config
 from maskwright.models.mematte.decoder import REACH_PX
-from maskwright.models.mematte.inputs import HINTED, PLAIN
+from maskwright.models.mematte.inputs import BAND_HALO, BAND_ROWS, HINTED, PLAIN
 from maskwright.models.mematte.limits import TOKEN_PX, Limits
 from maskwright.models.mematte.model import padded_size
 from maskwright.models.mematte.tiles import round_up
 
 BYTES = 4  # of a number; half precision is counted the same, and then a safe guess
 BIAS_BYTES = 3 * 32 * 2**20  # a strip of position biases, its parts and the scores
-HINT_BYTES, HINTING_BYTES = 6, 24  # of a pixel: local hints, and their making
+HINT_BYTES = 6  # of a pixel: colours nearby
+HINTING_BYTES = 80  # of a pixel at half the size, while they are made
 WORKSPACE_BYTES = 80 * 2**20  # of the libraries that multiply
 
 
@@ -35,9 +36,10 @@ def peak_bytes(config: Config, size: tuple[int, int], limits: Limits) -> int:
         _in_windows(config, (rows, columns), limits), _globally(config, (rows, columns), limits)
     )
     pixels = size[0] * size[1]
-    hints, hinting = (HINT_BYTES * pixels, HINTING_BYTES * pixels) if config.hints else (0, 0)
+    hints = HINT_BYTES * pixels if config.hints else 0
+    hinting = HINTING_BYTES * (BAND_ROWS + 2 * BAND_HALO) * size[1] // 2 if config.hints else 0
     decoder = tokens + pixels * BYTES + _in_tile(config, size, limits)
-    return WORKSPACE_BYTES + max(hinting, hints + encoder, hints + decoder)
+    return WORKSPACE_BYTES + hints + max(hinting, encoder, decoder)
 
 
 def multiply_adds(

@@ -6,15 +6,24 @@ lie nearby (`layers/hints.py`).
 
 from typing import NamedTuple
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from maskwright.layers.hints import CHANNELS, NearColours, colour_hints, double, near_colours
+from maskwright.layers.hints import (
+    CHANNELS,
+    STRIDES,
+    NearColours,
+    colour_hints,
+    double,
+    near_colours,
+)
+from maskwright.layers.vit import strips, with_halo
 from maskwright.models.mematte.tiles import padded_window
 
 PLAIN, HINTED = 4, 3 + CHANNELS  # channels
+BAND_ROWS = 8 * STRIDES[-1]  # at half the size, made at once; their windows begin where all do
+BAND_HALO = 4 * STRIDES[-1]  # the colours of a row come from no farther
 
 
 class Inputs(NamedTuple):
@@ -60,9 +69,18 @@ def read(x: Float[Tensor, "batch 4 height width"], *, hinted: bool) -> Inputs:
     """Return the inputs of a network with or without hints."""
     if not hinted:
         return Inputs(x, None)
-    half = F.avg_pool2d(x, 2, ceil_mode=True)
-    near = torch.cat(near_colours(half[:, :3], half[:, 3:]), 1)
-    return Inputs(x, F.pad(near, (1, 1, 1, 1), mode="replicate"))
+    rows, columns = (-(-side // 2) for side in x.shape[2:])
+    near = x.new_empty(len(x), 6, rows + 2, columns + 2)
+    for strip in strips(rows, BAND_ROWS):
+        band, inner = with_halo(strip, BAND_HALO, height=rows)
+        half = F.avg_pool2d(x[:, :, 2 * band.start : 2 * band.stop], 2, ceil_mode=True)
+        to = near[:, :, strip.start + 1 : strip.stop + 1, 1:-1]
+        for at, colour in enumerate(near_colours(half[:, :3], half[:, 3:])):
+            to[:, 3 * at : 3 * at + 3] = colour[:, :, inner]
+    for border, beside in ((0, 1), (-1, -2)):  # one more pixel, as interpolation continues it
+        near[:, :, border] = near[:, :, beside]
+        near[..., border] = near[..., beside]
+    return Inputs(x, near)
 
 
 def _halved(pixels: slice, inside: Tensor, *, axis: int = 2) -> slice:
