@@ -35,3 +35,10 @@ def test_an_empty_or_turned_box_is_refused(corners):
 def test_coordinates_must_be_finite():
     with pytest.raises(UsageError, match="four finite coordinates"):
         Box(0, 0, float("nan"), 1)
+
+
+def test_corners_must_be_numbers(request):
+    if request.config.getoption("--jaxtyping-packages"):
+        pytest.skip("the shape checks refuse the type before we do")
+    with pytest.raises(UsageError, match=r"four finite coordinates, got \(0, '1', 2, 3\); give"):
+        Box(0, "1", 2, 3)

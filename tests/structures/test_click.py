@@ -28,3 +28,27 @@ def test_coordinates_must_be_finite(bad):
 def test_a_click_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Click(1, 2).x = 3
+
+
+@pytest.fixture
+def unchecked_types(request):
+    if request.config.getoption("--jaxtyping-packages"):
+        pytest.skip("the shape checks refuse the type before we do")
+
+
+@pytest.mark.usefixtures("unchecked_types")
+@pytest.mark.parametrize("bad", ["3", None, 1j, [1]])
+def test_coordinates_must_be_numbers(bad):
+    with pytest.raises(UsageError, match=r"two finite coordinates, got \(2, .*; give x and y"):
+        Click(2, bad)
+
+
+@pytest.mark.usefixtures("unchecked_types")
+def test_positive_is_true_or_false_and_nothing_else():
+    with pytest.raises(UsageError, match=r"positive \(True, .*got 'no'; give one of the two"):
+        Click(2, 3, "no")
+
+
+def test_a_number_too_large_for_the_photo_is_refused_however_large():
+    with pytest.raises(UsageError, match="a click must lie in the photo"):
+        Click(10**400, 0).pixel((3, 5))

@@ -1,7 +1,8 @@
 """A box: two opposite corners of an upright rectangle in a photo."""
 
 from dataclasses import dataclass
-from math import ceil, floor, isfinite
+from math import ceil, floor, inf
+from numbers import Real
 
 from maskwright.errors import UsageError
 
@@ -19,7 +20,7 @@ class Box:
         y1: Bottom edge, greater than `y0`.
 
     Raises:
-        UsageError: If a coordinate is not finite, or the box is empty or turned around.
+        UsageError: If a coordinate is not a finite number, or the box is empty or turned around.
     """
 
     x0: float | int
@@ -29,8 +30,11 @@ class Box:
 
     def __post_init__(self) -> None:
         corners = (self.x0, self.y0, self.x1, self.y1)
-        if not all(map(isfinite, corners)):
-            raise UsageError(f"a box needs four finite coordinates, got {corners}")
+        if not all(isinstance(v, Real) and -inf < v < inf for v in corners):
+            raise UsageError(
+                f"a box needs four finite coordinates, got {corners};"
+                " give its edges in pixels of the upright photo"
+            )
         if self.x0 >= self.x1 or self.y0 >= self.y1:
             raise UsageError(
                 f"a box needs x0 < x1 and y0 < y1, got {corners};"

@@ -1,7 +1,10 @@
 """A click: a point of the upright photo and whether it lies on the object."""
 
 from dataclasses import dataclass
-from math import floor, isfinite
+from math import floor, inf
+from numbers import Real
+
+import numpy as np
 
 from maskwright.errors import UsageError
 
@@ -18,7 +21,7 @@ class Click:
         positive: True on the object, False beside it.
 
     Raises:
-        UsageError: If a coordinate is not finite.
+        UsageError: If a coordinate is not a finite number, or `positive` neither True nor False.
     """
 
     x: float | int
@@ -26,10 +29,15 @@ class Click:
     positive: bool = True
 
     def __post_init__(self) -> None:
-        if not (isfinite(self.x) and isfinite(self.y)):
+        if not all(isinstance(v, Real) and -inf < v < inf for v in (self.x, self.y)):
             raise UsageError(
-                f"a click needs two finite coordinates, got ({self.x}, {self.y});"
+                f"a click needs two finite coordinates, got ({self.x!r}, {self.y!r});"
                 " give x and y in pixels of the upright photo"
+            )
+        if not isinstance(self.positive, bool | np.bool_):
+            raise UsageError(
+                "a click is positive (True, on the object) or not (False, beside it),"
+                f" got {self.positive!r}; give one of the two"
             )
 
     def pixel(self, size: tuple[int, int]) -> tuple[int, int]:
