@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from maskwright.errors import UsageError
-from maskwright.models import mematte
+from maskwright.models import a2u, mematte
 from maskwright.models.mematte.config import MINI
 from maskwright.training.recipes.mematte_mini import Settings, job
 from maskwright.weights.load import load_model, save_model
@@ -66,15 +66,31 @@ def test_a_teacher_must_exist_and_be_one(tmp_path):
         job(Settings(stage="student", teacher=str(routed), **SMALL))
 
 
-def test_the_image_stream_starts_from_the_embedded_network():
+def test_a_teacher_starts_from_the_embedded_network():
     a2u_mini = load_model("a2u-mini")[0].state_dict()
     wanted = job(Settings(**SMALL))
-    started = wanted.finish(wanted.model).decoder.detail.state_dict()
+    network = wanted.finish(wanted.model)
+    detail, trunk = network.decoder.detail.state_dict(), network.encoder.trunk.state_dict()
     for name in ("backbone.stem.conv.weight", "backbone.stages.1.1.project.conv.bias"):
-        assert torch.equal(started[name], a2u_mini[name])
-    assert torch.equal(started["first.conv.weight"], a2u_mini["detail.conv.weight"])
+        assert torch.equal(detail[name], a2u_mini[name])
+    name = "backbone.stages.4.2.project.conv.bias"
+    assert torch.equal(trunk[name], a2u_mini[name])
+    assert torch.equal(detail["first.conv.weight"], a2u_mini["detail.conv.weight"])
 
 
-def test_an_image_stream_starts_from_a_compact_network_only(teacher):
+def test_a_teacher_starts_from_another_one(teacher):
+    wanted = job(Settings(start=str(teacher), **SMALL))
+    started, given = wanted.finish(wanted.model).state_dict(), load_model(teacher)[0].state_dict()
+    assert all(torch.equal(started[name], value) for name, value in given.items())
+
+
+def test_a_teacher_starts_from_matting_networks_only(tmp_path):
+    path = save_model(
+        tmp_path / "a2u.safetensors",
+        a2u.build(a2u.Config()).state_dict(),
+        paper="a2u",
+        config=a2u.Config(),
+        source="a test",
+    )
     with pytest.raises(UsageError, match="compact A2U network"):
-        job(Settings(start=str(teacher), **SMALL))
+        job(Settings(start=str(path), **SMALL))

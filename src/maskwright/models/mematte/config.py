@@ -19,7 +19,8 @@ class Config:
         position_side: Side of the map that absolute positions were learned on.
         table_side: Side of the map that global relative positions were learned on.
         detail: What the decoder's image stream is: the paper's three convolutions, or the first
-            layers of MobileNetV2 at half the size, which can start from `a2u-mini`.
+            layers of MobileNetV2 at half the size; then the tokens take more of its layers too
+            (`trunk.py`). Both can start from `a2u-mini`.
         detail_widths: Channels of the image stream at 1/2, 1/4 and 1/8.
         fusion_widths: Channels of the decoder at 1/8, 1/4, 1/2 and the full size.
         head_width: Channels before the last convolution.

@@ -8,15 +8,20 @@ from itertools import pairwise
 
 from maskwright.models.mematte.config import Config
 from maskwright.models.mematte.decoder import REACH_PX
+from maskwright.models.mematte.encoder import EMBEDDED_ROWS
 from maskwright.models.mematte.inputs import BAND_HALO, BAND_ROWS, HINTED, PLAIN
 from maskwright.models.mematte.limits import TOKEN_PX, Limits
 from maskwright.models.mematte.model import padded_size
 from maskwright.models.mematte.tiles import round_up
+from maskwright.models.mematte.trunk import FIRST_REACH, LATER_ROWS, REACH
 
 BYTES = 4  # of a number; half precision is counted the same, and then a safe guess
 BIAS_BYTES = 3 * 32 * 2**20  # a strip of position biases, its parts and the scores
 HINT_BYTES = 6  # of a pixel: colours nearby
 HINTING_BYTES = 80  # of a pixel at half the size, while they are made
+WINDOW_BYTES = 190 * TOKEN_PX**2  # of a token: its pixels, read and taken through the first layers
+TRUNK_BYTES = 14_000  # of a token, in the trunk's later layers
+EIGHTHS_BYTES = 2 * 24 * 4 * BYTES  # of a token: the trunk's map at 1/8, and its parts
 WORKSPACE_BYTES = 80 * 2**20  # of the libraries that multiply
 
 
@@ -33,7 +38,9 @@ def peak_bytes(config: Config, size: tuple[int, int], limits: Limits) -> int:
     rows, columns = _tokens(size)
     tokens = rows * columns * config.channels * BYTES  # one map of tokens
     encoder = tokens + max(
-        _in_windows(config, (rows, columns), limits), _globally(config, (rows, columns), limits)
+        _embedding(config, (rows, columns), limits),
+        _in_windows(config, (rows, columns), limits),
+        _globally(config, (rows, columns), limits),
     )
     pixels = size[0] * size[1]
     hints = HINT_BYTES * pixels if config.hints else 0
@@ -69,6 +76,15 @@ def multiply_adds(
 def _tokens(size: tuple[int, int]) -> tuple[int, int]:
     height, width = padded_size(*size)
     return height // TOKEN_PX, width // TOKEN_PX
+
+
+def _embedding(config: Config, size: tuple[int, int], limits: Limits) -> int:
+    rows = min(limits.token_rows or size[0], EMBEDDED_ROWS)
+    if config.detail != "mobilenet":
+        return WINDOW_BYTES * rows * size[1]
+    first = WINDOW_BYTES * (rows + 2 * FIRST_REACH) * size[1]
+    later = TRUNK_BYTES * (LATER_ROWS * rows + 2 * REACH) * size[1]
+    return EIGHTHS_BYTES * size[0] * size[1] + max(first, later)
 
 
 def _in_windows(config: Config, size: tuple[int, int], limits: Limits) -> int:

@@ -18,6 +18,7 @@ from maskwright.models.mematte.inputs import HINTED, PLAIN, Inputs
 from maskwright.models.mematte.limits import TOKEN_PX, Limits
 from maskwright.models.mematte.refinement import TokenRefinement
 from maskwright.models.mematte.router import Router, choose
+from maskwright.models.mematte.trunk import Trunk
 
 NORM_EPS = 1e-6
 EMBEDDED_ROWS = 8  # of tokens at once, where that is bounded: their pixels weigh more than tokens
@@ -188,6 +189,7 @@ class Encoder(nn.Module):
         side = config.position_side
         channels = HINTED if config.hints else PLAIN
         self.patches = nn.Conv2d(channels, config.channels, TOKEN_PX, stride=TOKEN_PX)
+        self.trunk = Trunk(channels, config.channels) if config.detail == "mobilenet" else None
         self.position = nn.Parameter(torch.zeros(side, side, config.channels))
         self.blocks = nn.ModuleList(_block(config, index) for index in range(config.depth))
 
@@ -223,12 +225,17 @@ class Encoder(nn.Module):
         return Encoded(tokens.permute(0, 3, 1, 2), torch.stack(kept, 1))
 
     def _embed(self, inputs: Inputs, size: tuple[int, int], rows: int | None) -> Tensor:
-        position, parts = resize_position(self.position, size), []
-        for strip in strips(size[0], None if rows is None else min(rows, EMBEDDED_ROWS)):
+        rows = None if rows is None else min(rows, EMBEDDED_ROWS)
+        position = resize_position(self.position, size)
+        tokens = position.new_empty(len(inputs.x), *position.shape)
+        for strip in strips(size[0], rows):
             pixels = slice(strip.start * TOKEN_PX, strip.stop * TOKEN_PX)
             window = inputs.window(pixels, slice(0, size[1] * TOKEN_PX))
-            parts.append(self.patches(window).permute(0, 2, 3, 1) + position[strip])
-        return torch.cat(parts, 1).contiguous()
+            tokens[:, strip] = self.patches(window).permute(0, 2, 3, 1) + position[strip]
+        if self.trunk is not None:
+            for strip, seen in self.trunk(inputs, size, rows):
+                tokens[:, strip] += seen
+        return tokens
 
 
 def _block(config: Config, index: int) -> nn.Module:

@@ -172,6 +172,8 @@ def build(config: Config) -> MemoryEfficientMatting:
     model = MemoryEfficientMatting(Encoder(config), Decoder(config), hinted=config.hints)
     model.apply(_initialise)
     nn.init.trunc_normal_(model.encoder.position, std=0.02)
+    if model.encoder.trunk is not None:
+        nn.init.zeros_(model.encoder.trunk.enter.weight)
     return model
 
 

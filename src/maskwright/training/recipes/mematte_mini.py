@@ -32,6 +32,7 @@ from maskwright.training.recipe import Job, warmup_cosine
 from maskwright.training.validation import MattingValidation
 from maskwright.weights.load import load_model
 
+STARTED = ("decoder.detail.", "encoder.trunk.backbone.")  # from `a2u-mini`
 TEACHER = Path("runs/mematte_mini-teacher/mematte_mini-teacher.safetensors")
 
 
@@ -42,14 +43,14 @@ class Settings:
     Attributes:
         stage: "teacher" attends to all tokens, "student" is routed.
         teacher: The student's start and example: what the first stage has written.
-        start: Network whose first layers the teacher's image stream starts from; empty: fresh.
+        start: Network whose layers the teacher starts from (`start_from`); empty: fresh.
         data: The folder of real data; empty for procedural data only.
         steps: Steps of the whole run.
         batch: Crops of a step.
         side_px: Side of a crop.
         procedural: How many procedural foregrounds are drawn before the run.
         learning_rate: At its highest, of what starts fresh: all of the teacher but its image
-            stream, routers and LTRMs of the student. The rest learns at a third of it.
+            stream and trunk, routers and LTRMs of the student. The rest learns at a third of it.
         budget: Share of the tokens that routers learn to keep.
         validated: How many held-out composites are scored.
         precision: "no" computes in fp32, "bf16" mixed.
@@ -83,7 +84,7 @@ def job(settings: Settings) -> Job:
         config, teacher = replace(MINI, routed=False), None
         network = build(config)
         if settings.start:
-            start_detail(network.decoder.detail, load_model(settings.start)[0])
+            start_from(network, load_model(settings.start)[0])
     return Job(
         model=Trained(network),
         dataset=sources.training(settings.side_px),
@@ -126,22 +127,31 @@ def unknown_terms(prediction: Tensor, alpha: Tensor, unknown: Tensor) -> dict[st
     }
 
 
-def start_detail(detail: nn.Module, start: nn.Module) -> None:
-    """Copy the first layers of `a2u-mini`, which read the same input, into an image stream.
+def start_from(network: MemoryEfficientMatting, start: nn.Module) -> None:
+    """Copy what a trained network has in common with a teacher.
+
+    Args:
+        network: The teacher.
+        start: `a2u-mini`, whose first layers read the same input; or another teacher.
 
     Raises:
-        UsageError: If one of the two is of another kind.
+        UsageError: If it is neither.
     """
-    if not isinstance(detail, DetailMobileNet) or not isinstance(start, CompactMatting):
+    trunk, detail = network.encoder.trunk, network.decoder.detail
+    if isinstance(start, MemoryEfficientMatting):
+        network.load_state_dict(start.state_dict(), strict=False)
+    elif isinstance(start, CompactMatting) and trunk and isinstance(detail, DetailMobileNet):
+        given = start.backbone.state_dict()
+        detail.first.load_state_dict(start.detail.state_dict())
+        detail.backbone.load_state_dict({
+            name: given[name] for name in detail.backbone.state_dict()
+        })
+        trunk.backbone.load_state_dict(given)
+    else:
         raise UsageError(
-            "expected an image stream of MobileNetV2 and a compact A2U network to start it from,"
-            f" got {type(detail).__name__} and {type(start).__name__}; use --set start= to start"
-            " fresh"
+            "expected a compact A2U network or a MEMatte to start from, got "
+            f"{type(start).__name__}; use --set start= to start fresh"
         )
-    detail.first.load_state_dict(start.detail.state_dict())
-    wanted = detail.backbone.state_dict().keys()
-    given = start.backbone.state_dict()
-    detail.backbone.load_state_dict({name: given[name] for name in wanted})
 
 
 def _optimizer(
@@ -150,7 +160,7 @@ def _optimizer(
     """Return AdamW: no decay for vectors, a lower rate for what has been trained before."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
-        is_fresh = _is_routing(name) if is_student else not name.startswith("decoder.detail.")
+        is_fresh = _is_routing(name) if is_student else not name.startswith(STARTED)
         key = (learning_rate if is_fresh else learning_rate / 3, 0.05 if parameter.ndim > 1 else 0)
         groups.setdefault(key, []).append(parameter)
     return optim.AdamW([
