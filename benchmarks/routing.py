@@ -11,23 +11,18 @@ benchmarks/results/routing.md.
 import argparse
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from jaxtyping import Bool, UInt8
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from benchmarks.composites import LONG_SIDE_PX, Case, Composites
 from benchmarks.record import RESULTS, provenance
+from maskwright.inference.explain import Routing
 from maskwright.inference.matte import Matter
 from maskwright.metrics.matting import mse, sad
 from maskwright.models.mematte.encoder import RoutedBlock
-from maskwright.models.mematte.limits import TOKEN_PX
-from maskwright.models.mematte.model import MemoryEfficientMatting
 
 SQUARE_MEGAPIXELS = (sum(LONG_SIDE_PX) / 2) ** 2 * 0.75 / 1e6  # of a picture that is not enlarged
 LARGE_MEGAPIXELS = 4
@@ -53,11 +48,11 @@ class Kept:
         """Return zeros: (router, [kept, all])."""
         return cls(np.zeros((routers, 2)), np.zeros((routers, 2)))
 
-    def add(self, keep: Bool[Tensor, "router rows columns"], unknown: Tensor) -> None:
-        """Count the decisions on a picture, given which tokens hold an unknown pixel."""
-        for counts, where in ((self.inside, unknown), (self.outside, ~unknown)):
-            counts[:, 0] += keep[:, where].sum(1).numpy()
-            counts[:, 1] += int(where.sum())
+    def add(self, routing: Routing) -> None:
+        """Count the decisions on a picture."""
+        for counts, of in ((self.inside, routing.unknown), (self.outside, ~routing.unknown)):
+            counts[:, 0] += routing.kept[:, of].sum(1)
+            counts[:, 1] += of.sum()
 
     def rows(self) -> Iterator[str]:
         """Yield a row of Markdown for each router and one for all."""
@@ -68,24 +63,6 @@ class Kept:
             yield f"| {name} | " + " | ".join(f"{share:.1%}" for share in shares) + " |"
 
 
-@contextmanager
-def recorded(network: MemoryEfficientMatting, kept: Kept, trimap: UInt8[np.ndarray, "h w"]):
-    """Count what the routers decide on a picture while this is open."""
-    decided: list[Tensor] = []
-    blocks = [block for block in network.encoder.blocks if isinstance(block, RoutedBlock)]
-    hooks = [block.register_forward_hook(lambda *_: decided.append(_[2][1][0])) for block in blocks]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-    keep = torch.stack(decided)
-    unknown = torch.from_numpy((trimap == 128).astype(np.float32))[None]
-    height, width = (TOKEN_PX * side for side in keep.shape[1:])
-    unknown = F.pad(unknown, (0, width - trimap.shape[1], 0, height - trimap.shape[0]))
-    kept.add(keep, F.max_pool2d(unknown, TOKEN_PX)[0] > 0)
-
-
 def scored(
     matters: Mapping[str, Matter], cases: list[Case], kept: Kept
 ) -> dict[str, tuple[float, float]]:
@@ -93,11 +70,12 @@ def scored(
     totals = dict.fromkeys(matters, np.zeros(2))
     for case in cases:
         for index, (name, matter) in enumerate(matters.items()):
-            if index == 0 and isinstance(matter.model, MemoryEfficientMatting):
-                with recorded(matter.model, kept, case.trimap):
-                    alpha = matter.matte(case.image, case.trimap).alpha
+            if index == 0:
+                matte, routing = matter.explain(case.image, case.trimap)
+                kept.add(routing)
             else:
-                alpha = matter.matte(case.image, case.trimap).alpha
+                matte = matter.matte(case.image, case.trimap)
+            alpha = matte.alpha
             alpha = np.where(case.trimap == 128, np.rint(alpha * 255), case.trimap) / 255
             scores = sad(alpha, case.alpha, case.trimap), mse(alpha, case.alpha, case.trimap)
             totals[name] = totals[name] + np.array(scores) / len(cases)
