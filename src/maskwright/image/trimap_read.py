@@ -80,14 +80,14 @@ def check_trimap(
 def _decoded(photo: Photo, values: Mapping[int, int] | None) -> UInt8[np.ndarray, "h w"]:
     """Return a trimap file's meaning, after refusing values without one."""
     name, pixels = photo.source, photo.pixels
-    if (pixels[..., :2] != pixels[..., 1:]).any():
+    grey = np.ascontiguousarray(pixels[..., 0])
+    if not all(np.array_equal(grey, pixels[..., channel]) for channel in (1, 2)):
         raise TrimapError(f"{name}: a trimap must be grey, got a coloured picture; save it as grey")
     if photo.alpha is not None and photo.alpha.min() != photo.alpha.max():
         raise TrimapError(
             f"{name}: a trimap must be grey, got one with transparency that means something;"
             " write what it means as 0, 128 and 255"
         )
-    grey = pixels[..., 0]
     if grey.dtype.kind == "f":
         grey = from_float(grey, np.uint16)
     full = int(np.iinfo(grey.dtype).max)
