@@ -1,7 +1,7 @@
 """Official checkpoints: unwrap what was saved, and rename it by a table of patterns."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -71,3 +71,42 @@ def rename(
             f"{more}; is it of another network?"
         )
     return renamed
+
+
+def check_complete(held: Mapping[str, Tensor], wanted: Iterable[str]) -> None:
+    """Check that a converted checkpoint has all that its network needs.
+
+    Raises:
+        WeightsError: If names are missing; names the first five.
+    """
+    missing = [name for name in wanted if name not in held]
+    if missing:
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        raise WeightsError(
+            f"the checkpoint lacks {', '.join(missing[:5])}{more}; is it cut off? download it again"
+        )
+
+
+def shape_of(state: Mapping[str, Tensor], name: str, *, axes: int, network: str) -> tuple[int, ...]:
+    """Return the shape of a tensor that every checkpoint of a network has.
+
+    Args:
+        state: Names to tensors.
+        name: The tensor's.
+        axes: How many it has.
+        network: What to call it in messages, with its article.
+
+    Raises:
+        WeightsError: If there is no such tensor, it has other axes, or it is empty.
+    """
+    if name not in state or state[name].ndim != axes or not state[name].numel():
+        raise foreign(name, network=network)
+    return tuple(state[name].shape)
+
+
+def foreign(name: str, *, network: str) -> WeightsError:
+    """Return the error for a checkpoint that is of another network, as this tensor shows."""
+    return WeightsError(
+        f"expected {network} checkpoint, {name} is missing or of another kind;"
+        " is it of another network, or cut off?"
+    )

@@ -22,7 +22,11 @@ from maskwright.image.publish import atomic_write
 from maskwright.weights.catalog import check_commercial, find_weight, list_weights
 from maskwright.weights.download import fetch, verify
 
-PAPERS = {"a2u": "maskwright.models.a2u", "mematte": "maskwright.models.mematte"}
+PAPERS = {
+    "a2u": "maskwright.models.a2u",
+    "mematte": "maskwright.models.mematte",
+    "interformer": "maskwright.models.interformer",
+}
 
 
 def paper_module(paper: str) -> ModuleType:
@@ -157,10 +161,15 @@ def _rebuild(kind: type, values: Mapping[str, Any]) -> Any:
         if is_dataclass(hints[name]):
             kept[name] = _rebuild(hints[name], value)
             continue
-        kept[name] = tuple(value) if isinstance(value, list) else value
+        kept[name] = _as_tuple(value)
         if not _is_a(hints[name], kept[name]):
             raise ValueError(f"{name}: {value!r}")
     return kind(**kept)
+
+
+def _as_tuple(value: Any) -> Any:
+    """Return a value whose lists, and the lists in them, are tuples again."""
+    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value
 
 
 def _is_a(hint: Any, value: Any) -> bool:

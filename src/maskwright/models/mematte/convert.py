@@ -2,18 +2,20 @@
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from math import isqrt
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from maskwright.errors import WeightsError
-from maskwright.layers.official import rename, unwrap
+from maskwright.layers.official import check_complete, foreign, rename, shape_of, unwrap
 from maskwright.models.mematte.config import Config
 from maskwright.models.mematte.model import build
 
 DROPPED = ("teacher_backbone.*",)  # a training checkpoint holds the teacher beside the student
+_shape = partial(shape_of, network="a MEMatte or ViTMatte")
+_foreign = partial(foreign, network="a MEMatte or ViTMatte")
 
 # The hub's names of ViTMatte, to the official ones.
 _HUB = [
@@ -71,12 +73,7 @@ def infer_config(official: Any) -> Config:
     state = _official_names(official)
     config, held = _config(state), convert(state)
     with torch.device("meta"):
-        missing = [name for name in build(config).state_dict() if name not in held]
-    if missing:
-        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-        raise WeightsError(
-            f"the checkpoint lacks {', '.join(missing[:5])}{more}; is it cut off? download it again"
-        )
+        check_complete(held, build(config).state_dict())
     return config
 
 
@@ -166,19 +163,6 @@ def _table_side(state: Mapping[str, Tensor], blocks: tuple[int, ...]) -> tuple[i
 def _widths(state: Mapping[str, Tensor], layer: str, count: int) -> tuple[int, ...]:
     names = [f"decoder.{layer.format(index)}.weight" for index in range(count)]
     return tuple(_shape(state, name, axes=4)[0] for name in names)
-
-
-def _shape(state: Mapping[str, Tensor], name: str, *, axes: int) -> tuple[int, ...]:
-    if name not in state or state[name].ndim != axes or not state[name].numel():
-        raise _foreign(name)
-    return tuple(state[name].shape)
-
-
-def _foreign(name: str) -> WeightsError:
-    return WeightsError(
-        f"expected a MEMatte or ViTMatte checkpoint, {name} is missing or of another kind;"
-        " is it of another network, or cut off?"
-    )
 
 
 def _side(position: Tensor) -> int:

@@ -1,0 +1,14 @@
+"""InterFormer: select by clicking; the photo is encoded once, each click runs a light decoder.
+
+Paper: Huang et al., "InterFormer: Real-time Interactive Image Segmentation", ICCV 2023.
+Section 3 network: `model.py:InterFormer`, encoder: `encoder.py`, `pyramid.py` · interactive
+attention (I-MSA): `neck.py`, `attention.py` · zoom-in: `neck.py:Stage.sharpen`,
+`reference.py:zoom_region` · clicks and earlier masks: `reference.py` · head: `head.py` · training:
+`loss.py` · ours: `mobile.py`.
+"""
+
+from maskwright.models.interformer.config import Config as Config
+from maskwright.models.interformer.convert import DROPPED as DROPPED
+from maskwright.models.interformer.convert import convert as convert
+from maskwright.models.interformer.convert import infer_config as infer_config
+from maskwright.models.interformer.model import build as build
