@@ -110,7 +110,7 @@ def pretrained():
 
 def test_a_pretrained_encoder_lacks_only_what_starts_fresh(pretrained):
     config = replace(LIGHT, channels=8, heads=2, depth=2)
-    model, started = interformer.build(config), convert_pretrained(pretrained)
+    model, started = interformer.build(config), interformer.convert(pretrained)
     missing, unused = model.load_state_dict(started, strict=False)
     assert not unused
     fresh = {"bias", "scale1", "scale2"}

@@ -111,10 +111,16 @@ def infer_config(official: Any) -> Config:
 def convert(official: Any) -> dict[str, Tensor]:
     """Return the parameters of a checkpoint under our names.
 
+    Args:
+        official: An InterFormer, or what its encoder starts from, as for `convert_pretrained`.
+
     Raises:
-        WeightsError: If it is no InterFormer checkpoint, or a key is not used.
+        WeightsError: If it is neither, or a key is not used.
     """
-    converted = rename(unwrap(official), _TABLE, dropped=DROPPED)
+    state = unwrap(official)
+    if "patch_embed.proj.weight" in state:
+        return convert_pretrained(state)
+    converted = rename(state, _TABLE, dropped=DROPPED)
     for name in ("encoder.class_token", "encoder.position"):
         if name in converted:
             converted[name] = converted[name].flatten(0, -2)
