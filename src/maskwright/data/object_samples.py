@@ -157,9 +157,9 @@ def distorted(
     if contrast_first and rng.random() < 0.5:
         image = _linear(image, rng.uniform(*plan.contrast), 0)
     if rng.random() < 0.5:
-        image = _in_hsv(image, saturation=rng.uniform(*plan.contrast))
+        image = in_hsv(image, saturation=rng.uniform(*plan.contrast))
     if rng.random() < 0.5:
-        image = _in_hsv(image, hue=int(rng.integers(-plan.hue_degrees, plan.hue_degrees + 1)))
+        image = in_hsv(image, hue=int(rng.integers(-plan.hue_degrees, plan.hue_degrees + 1)))
     if not contrast_first and rng.random() < 0.5:
         image = _linear(image, rng.uniform(*plan.contrast), 0)
     return image
@@ -178,7 +178,7 @@ def _linear(
     return table[image]
 
 
-def _in_hsv(
+def in_hsv(
     image: UInt8[np.ndarray, "h w 3"], *, saturation: float | int = 1, hue: int = 0
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Return the photo with saturation multiplied, and hue turned by steps of 2 degrees."""

@@ -1,10 +1,13 @@
-"""Which real foregrounds and backgrounds train the small matting networks, and which only test.
+"""Which real photos train the small networks, and which only test them.
 
 Recipe and benchmark both read the split here, so that no photo of the benchmark was ever trained
-on. The split is by file: a foreground's name is listed, a background's name decides for itself.
+on. The split is by file: a foreground's name is listed, a background's name decides for itself,
+and so does that of a photo with known objects, or of the film it was taken from.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from zlib import crc32
 
@@ -16,6 +19,12 @@ HELD_OUT_FOREGROUNDS = (
 )
 TEST_PHOTO = "lemur"  # a test photo of its own: its foreground is in neither part
 ONE_BACKGROUND_IN = 6  # is held out
+ONE_PHOTO_IN = 6  # with known objects, or one film, is held out
+BENCHMARK_PHOTOS = (  # of BSDS500: they are also in GrabCut or in the geodesic star set
+    *("106024", "124084", "153077", "153093", "181079", "189080", "208001", "209070", "21077"),
+    *("227092", "24077", "271008", "304074", "326038", "37073", "376043", "388016", "65019"),
+    *("69020", "86016"),
+)
 
 
 @dataclass(frozen=True)
@@ -61,3 +70,34 @@ def split_backgrounds(folder: Path) -> Split:
             f" {len(training)} and {len(held_out)}; add photos or check the folder"
         )
     return Split(training, held_out)
+
+
+def split_photos(
+    files: Iterable[Path], *, group: Callable[[Path], str] = attrgetter("name")
+) -> Split:
+    """Return photos with known objects, sorted, in two parts; a group is never torn apart.
+
+    Held out are those whose group has a CRC-32 that `ONE_PHOTO_IN` divides. `BENCHMARK_PHOTOS`
+    are in neither part.
+
+    Args:
+        files: The photos.
+        group: What photos of one scene share, such as `sequence_of`; by itself each is a group.
+
+    Raises:
+        DataError: If one of the parts is empty.
+    """
+    kept = [file for file in sorted(files) if file.stem not in BENCHMARK_PHOTOS]
+    held_out = tuple(f for f in kept if crc32(group(f).encode()) % ONE_PHOTO_IN == 0)
+    training = tuple(file for file in kept if file not in set(held_out))
+    if not training or not held_out:
+        raise DataError(
+            "photos with objects must be enough to train and to test on, got"
+            f" {len(training)} and {len(held_out)}; add photos or check the folder"
+        )
+    return Split(training, held_out)
+
+
+def sequence_of(file: Path) -> str:
+    """Return the sequence of a frame such as `bear_00030.jpg`: what is before the last `_`."""
+    return file.stem.rpartition("_")[0] or file.stem
