@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -141,11 +142,13 @@ def test_shrunk_photos_do_not_drift_from_their_labels():
     image = np.repeat(np.repeat(large.levels[0], 4, 0), 4, 1)
     large = Scene("", pyramid(image), (labels,), tuple(parts_of(labels, 0)))
     whole = ObjectCropPlan(side_px=96, whole_probability=1.0)
-    for seed in range(12):
+    drifts = []
+    for seed in range(40):
         cut = cut_scene(large, rng(seed), plan=whole)
         channel = int(cut.image[cut.mask].mean(0)[:2].argmax())
-        weights = (cut.image[..., channel].astype(float) - 20) * (cut.image[..., 2] < 60)
-        rows, columns = np.mgrid[:96, :96]
-        seen = [(weights * axis).sum() / weights.sum() for axis in (rows, columns)]
-        labelled = [axis[cut.mask].mean() for axis in (rows, columns)]
-        assert np.abs(np.subtract(seen, labelled)).max() < 0.3
+        near = cv2.dilate(cut.mask.astype(np.uint8), np.ones((7, 7), np.uint8))
+        weights = (cut.image[..., channel].astype(float) - 20) * near
+        rows = np.mgrid[:96, :96][0]
+        drifts.append((weights * rows).sum() / weights.sum() - rows[cut.mask].mean())
+    assert max(map(abs, drifts)) < 0.5  # labels end at whole pixels, colours between them
+    assert abs(np.mean(drifts)) < 0.06
