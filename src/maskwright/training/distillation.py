@@ -60,6 +60,7 @@ class Losses:
     Args:
         teacher: What a student's features are compared to; None trains a teacher.
         budget: Share of the tokens that a student learns to keep.
+        budget_weight: How much a departure from it weighs; 1 in the paper.
         terms: Compares a prediction (batch, 1, height, width) to alpha, given where the trimap is
             unknown.
     """
@@ -69,9 +70,11 @@ class Losses:
         teacher: MemoryEfficientMatting | None,
         *,
         budget: float = BUDGET,
+        budget_weight: float = 1.0,
         terms: Callable[[Tensor, Tensor, Tensor], Terms] = alpha_terms,
     ) -> None:
-        self.teacher, self.budget, self.terms = teacher, budget, terms
+        self.teacher, self.terms = teacher, terms
+        self.budget, self.budget_weight = budget, budget_weight
 
     def __call__(self, model: nn.Module, batch: dict[str, Tensor]) -> Terms:
         """Return the losses of alpha; for a student also distillation and budget.
@@ -90,7 +93,7 @@ class Losses:
         with torch.no_grad():
             wanted = self.teacher.to(x.device).features(x)
         terms["distillation"] = distillation_loss(found.features, wanted)
-        terms["budget"] = budget_loss(found.keep, self.budget)
+        terms["budget"] = self.budget_weight * budget_loss(found.keep, self.budget)
         return terms
 
 

@@ -52,6 +52,8 @@ class Settings:
         learning_rate: At its highest, of what starts fresh: all of the teacher but its image
             stream and trunk, routers and LTRMs of the student. The rest learns at a third of it.
         budget: Share of the tokens that routers learn to keep.
+        budget_weight: How much a departure from it weighs; in so short a run the paper's 1 would
+            leave the routers to keep most.
         validated: How many held-out composites are scored.
         precision: "no" computes in fp32, "bf16" mixed.
         workers: Processes that make crops.
@@ -68,6 +70,7 @@ class Settings:
     procedural: int = 160
     learning_rate: float = 1e-3
     budget: float = 0.25
+    budget_weight: float = 20.0
     validated: int = 24
     precision: str = "no"
     workers: int = 1
@@ -90,7 +93,12 @@ def job(settings: Settings) -> Job:
         dataset=sources.training(settings.side_px),
         validate=MattingValidation.of(sources.held_out(), settings.validated),
         validate_every=500,
-        losses=Losses(teacher, budget=settings.budget, terms=unknown_terms),
+        losses=Losses(
+            teacher,
+            budget=settings.budget,
+            budget_weight=settings.budget_weight,
+            terms=unknown_terms,
+        ),
         optimizer=_optimizer(network, settings.learning_rate, is_student=teacher is not None),
         rate=warmup_cosine(warmup=300, steps=settings.steps),
         steps=settings.steps,
