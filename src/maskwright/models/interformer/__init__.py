@@ -4,7 +4,7 @@ Paper: Huang et al., "InterFormer: Real-time Interactive Image Segmentation", IC
 Section 3 network: `model.py:InterFormer`, encoder: `encoder.py`, `pyramid.py` · interactive
 attention (I-MSA): `neck.py`, `attention.py` · zoom-in: `neck.py:Stage.sharpen`,
 `reference.py:zoom_region` · clicks and earlier masks: `reference.py` · head: `head.py` · training:
-`loss.py` · ours: `mobile.py`.
+`loss.py` · ours: `mobile.py`, and the same decoder rewritten to answer fast: `quick.py`.
 """
 
 from maskwright.models.interformer.config import Config as Config

@@ -105,7 +105,7 @@ class InterFormer(nn.Module):
             UsageError: If there are not as many regions, or one is outside or not on the grid.
         """
         maps = self._for_each(maps, reference)
-        _check_regions(regions, reference)
+        check_regions(regions, reference)
         logits = self.head(self.neck(maps, reference, regions=regions))
         return resize(logits, reference.shape[2:])
 
@@ -163,7 +163,12 @@ def _is_aligned(size: Sequence[int]) -> bool:
     return min(size) > 0 and not any(side % ALIGN_PX for side in size)
 
 
-def _check_regions(regions: Sequence[Box] | None, reference: Tensor) -> None:
+def check_regions(regions: Sequence[Box] | None, reference: Tensor) -> None:
+    """Check that there is a region for each reference map, within it and on the grid.
+
+    Raises:
+        UsageError: Otherwise.
+    """
     if regions is None:
         return
     if len(regions) != len(reference):
