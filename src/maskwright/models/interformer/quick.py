@@ -31,7 +31,7 @@ class Prepared(NamedTuple):
         read: Keys and values of the first block of each stage.
     """
 
-    largest: Float[Tensor, "1 channel height width"]
+    largest: Float[Tensor, "height width channel"]
     read: tuple[KeyValue, ...]
 
 
@@ -57,7 +57,7 @@ class QuickDecoder(nn.Module):
     def prepare(self, maps: Sequence[Float[Tensor, "1 _ _ _"]]) -> Prepared:
         """Return what to keep of the pyramid of one image."""
         read = tuple(stage.read_photo(x) for stage, x in zip(self._stages(), maps, strict=True))
-        return Prepared(maps[0], read)
+        return Prepared(maps[0][0].permute(1, 2, 0).contiguous(), read)
 
     @torch.no_grad()
     def forward(
@@ -94,7 +94,7 @@ class QuickDecoder(nn.Module):
         return torch.stack(margins)[:, None]
 
     def _answer(self, prepared: Prepared, states: Tensor, region: Box | None) -> Tensor:
-        x = prepared.largest[0].permute(1, 2, 0) + embed(self.embedding, states)
+        x = prepared.largest + embed(self.embedding, states)
         read = []
         for stage, key_value in zip(self._stages(), prepared.read, strict=True):
             x = stage.read(x, key_value)

@@ -20,7 +20,7 @@ from maskwright.models.interformer.head import Head, resize
 from maskwright.models.interformer.quick_neck import FoldedNorm
 
 DIRECT = 1  # so many of the largest maps meet the last convolution at its own size
-BAND_ROWS = 32
+BAND_ROWS = 16
 SIZES_KEPT = 16
 
 
@@ -98,7 +98,7 @@ def add_enlarged_convolution(
     for row, filters in enumerate(weight):
         products = (x.reshape(-1, x.shape[2]) @ filters).view(small_height, -1, channels)
         for band in bands(small_width, width, dtype=y.dtype, device=y.device):
-            torch.matmul(band.values, products[:, band.columns], out=wide[:, row, band.rows])
+            wide[:, row, band.rows] = torch.matmul(band.values, products[:, band.columns])
     flat, wide = y.view(height, -1), wide.view(3 * small_height, -1)
     for band in bands(small_height, height, dtype=y.dtype, device=y.device):
         flat[band.rows].addmm_(band.values, wide[band.columns])

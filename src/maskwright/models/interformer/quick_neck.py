@@ -231,8 +231,9 @@ def embed(
     That is what bilinear interpolation to a quarter of the size reads.
     """
     middle = [states[top::4, left::4] for top in (1, 2) for left in (1, 2)]
-    is_state = torch.stack(middle)[..., None] == torch.arange(STATES, device=states.device)
-    return is_state.to(embedding.dtype).sum(0) @ (embedding / len(middle))
+    pixels = torch.stack(middle)
+    counts = [(pixels == state).sum(0, dtype=torch.uint8) for state in range(STATES)]
+    return torch.stack(counts, 2).to(embedding.dtype) @ (embedding / len(middle))
 
 
 def moments(x: Float[Tensor, "height width channel"], eps: float) -> Moments:
