@@ -1,7 +1,8 @@
 """Maskwright: photos in; masks, soft mattes and clean cut-outs out.
 
 Names are looked up on first use, so that `import maskwright` loads no torch.
-Start reading at `inference/matte.py`; the parts stand in the order in which data flows.
+Start reading at `inference/matte.py` or `inference/click.py`; parts stand in the order in which
+data flows.
 """
 
 from importlib import import_module
@@ -9,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from maskwright.image.trimap import trimap_from_mask as trimap_from_mask
+    from maskwright.inference.click import Clicker as Clicker
     from maskwright.inference.cutout import cut_out as cut_out
+    from maskwright.inference.features import ImageFeatures as ImageFeatures
     from maskwright.inference.matte import Matter as Matter
+    from maskwright.structures.box import Box as Box
     from maskwright.structures.click import Click as Click
     from maskwright.structures.cutout import Cutout as Cutout
     from maskwright.structures.matte import Matte as Matte
@@ -20,8 +24,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Box": "maskwright.structures.box",
     "Click": "maskwright.structures.click",
+    "Clicker": "maskwright.inference.click",
     "Cutout": "maskwright.structures.cutout",
+    "ImageFeatures": "maskwright.inference.features",
     "Matte": "maskwright.structures.matte",
     "Matter": "maskwright.inference.matte",
     "Trimap": "maskwright.structures.trimap",

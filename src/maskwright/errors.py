@@ -7,6 +7,7 @@
   - ImageError        (also ValueError)       a photo is damaged, foreign, or of an unexpected kind
     + ImageTooLargeError                      its header announces more pixels than allowed
   - TrimapError       (also ValueError)       a trimap or mask has wrong values, size or content
+  - FeaturesError     (also ValueError)       an encoded photo is damaged, or of something else
   - DataError         (also ValueError)       a dataset folder is incomplete or inconsistent
   - OutputError       (also OSError)          a result cannot be written, or exists already
   - WeightsError      (also RuntimeError)     a checkpoint is missing, damaged or foreign
@@ -45,6 +46,10 @@ class ImageTooLargeError(ImageError):
 
 class TrimapError(MaskwrightError, ValueError):
     """A trimap or mask has wrong values, the wrong size, or lacks foreground or background."""
+
+
+class FeaturesError(MaskwrightError, ValueError):
+    """An encoded photo is damaged, or was made of another photo or with other weights."""
 
 
 class DataError(MaskwrightError, ValueError):

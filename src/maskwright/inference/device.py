@@ -49,3 +49,21 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
     if name == "fp16" and device.type == "cpu":
         raise UsageError("fp16 is for GPUs; on a CPU use fp32 or bf16")
     return DTYPES[name]
+
+
+def pick_encoding_dtype(name: str, device: torch.device) -> torch.dtype:
+    """Return the number format of large transformers: "auto" is also bf16 on CPUs that have it.
+
+    Raises:
+        UsageError: As for `pick_dtype`.
+    """
+    if name == "auto" and device.type == "cpu" and computes_bf16():
+        return torch.bfloat16
+    return pick_dtype(name, device)
+
+
+def computes_bf16() -> bool:
+    """Say whether this CPU multiplies bf16 itself, instead of torch going through fp32."""
+    # torch has no public question for it; where the private one is gone, fp32 is safe.
+    ask = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(ask and ask())

@@ -1,0 +1,363 @@
+"""Selecting by clicks: a photo is encoded once, then every click is answered at once.
+
+After Huang et al., "InterFormer: Real-time Interactive Image Segmentation", ICCV 2023,
+arXiv:2304.02942. The state of a dialogue is the reference map of `data/reference.py`; it lives in
+the answers, so that an earlier answer is the dialogue as it was then.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32, UInt8
+from numpy.typing import NDArray
+from torch import Tensor
+
+from maskwright.data.reference import (
+    BACKGROUND,
+    OBJECT,
+    unknown_map,
+    with_clicks,
+    with_prediction,
+)
+from maskwright.data.starts import Start, start_from_box, start_from_scribble
+from maskwright.errors import UsageError, WeightsError
+from maskwright.image.io import PhotoSource, read_mask, read_photo
+from maskwright.inference.device import pick_device, pick_dtype, pick_encoding_dtype
+from maskwright.inference.enlarge import enlarged_mask, enlarged_probability
+from maskwright.inference.features import ImageFeatures, hash_image, hash_weights
+from maskwright.inference.memory import reused_memory
+from maskwright.inference.scale import Scale, scale_for
+from maskwright.layers.conv import folded
+from maskwright.models.interformer.config import Config
+from maskwright.models.interformer.model import InterFormer
+from maskwright.models.interformer.quick import Prepared, QuickDecoder
+from maskwright.structures import rle
+from maskwright.structures.box import Box
+from maskwright.structures.click import Click
+from maskwright.structures.scribble import Scribble
+from maskwright.weights.load import load_model
+
+# Most pixels that a network sees of a photo, by its encoder; 4:3 is 1024 x 768 and 640 x 480.
+MOST_PX = {"vit": 1024 * 768, "mobilenetv2": 640 * 480}
+PAPER = "interformer"
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """The mask of one object, and the state of the dialogue about it.
+
+    Attributes:
+        image: Which photo, as in `ImageFeatures`.
+        scale: Its size, and the size at which it was seen.
+        reference: What is known of each pixel seen, 0 to 4, moved by this answer.
+        margin: By how much the object's logit exceeds the background's, at a quarter of what was
+            seen; None where no network was asked.
+        given: The mask that came from elsewhere, bool (h, w); None once a network has answered.
+        milliseconds: From the clicks to the margin; of all objects that were answered together.
+    """
+
+    image: str
+    scale: Scale
+    reference: UInt8[np.ndarray, "padded_height padded_width"]
+    margin: Float32[np.ndarray, "rows columns"] | None = None
+    given: Bool[np.ndarray, "h w"] | None = None
+    milliseconds: float = 0.0
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the upright photo."""
+        return self.scale.size
+
+    @cached_property
+    def mask(self) -> Bool[np.ndarray, "h w"]:
+        """True on the object; made at the photo's size when first asked for."""
+        if self.margin is None:
+            return np.zeros(self.size, np.bool_) if self.given is None else self.given
+        mask = enlarged_mask(self.margin, self.size, seen=self.scale.seen)
+        return self._as_clicked(mask) if self.scale.is_enlarged else mask
+
+    @cached_property
+    def probability(self) -> Float32[np.ndarray, "h w"]:
+        """How likely each pixel belongs to the object, in [0, 1]; made when first asked for."""
+        if self.margin is None:
+            return self.mask.astype(np.float32)
+        probability = enlarged_probability(self.margin, self.size, seen=self.scale.seen)
+        return self._as_clicked(probability) if self.scale.is_enlarged else probability
+
+    @cached_property
+    def rle(self) -> dict[str, Any]:
+        """The mask in COCO's compressed run-length code; made when first asked for."""
+        return rle.encode(self.mask)
+
+    @cached_property
+    def area(self) -> int:
+        """How many pixels belong to the object."""
+        return int(np.count_nonzero(self.mask))
+
+    def _as_clicked(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return a map with 0 and 1 where clicks are sure: in an icon, each pixel counts."""
+        states = self.scale.at_centres(self.reference)
+        return np.select([states == BACKGROUND, states == OBJECT], [0, 1], values).astype(
+            values.dtype
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Prompt:
+    """What is new about one object.
+
+    Attributes:
+        clicks: The new clicks only, in their order; where disks meet, the newest wins.
+        previous: The answer to what was clicked before; None begins anew.
+        box: Around the object.
+        scribbles: Lines on it or beside it.
+    """
+
+    clicks: Sequence[Click] = ()
+    previous: Answer | None = None
+    box: Box | None = None
+    scribbles: Sequence[Scribble] = ()
+
+
+class Clicker:
+    """Selects objects with one network.
+
+    Args:
+        model: The network, with its weights.
+        config: Its configuration.
+        device: What to compute on: "auto", "cpu", "cuda", "cuda:1", "mps".
+        dtype: What to encode in: "auto", "fp32", "bf16", "fp16"; clicks are answered in fp32.
+        most_px: Photos are shrunk to about so many pixels for the network; None is `MOST_PX`.
+    """
+
+    def __init__(
+        self,
+        model: InterFormer,
+        config: Config,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        most_px: int | None = None,
+    ) -> None:
+        if most_px is not None and most_px < 1:
+            raise UsageError(f"expected 1 pixel or more to see, got {most_px}; leave it out")
+        self.device = pick_device(device)
+        # Batch 1 and few channels: MobileNetV2 gains nothing from bf16.
+        pick = pick_encoding_dtype if config.encoder == "vit" else pick_dtype
+        self.dtype = pick(dtype, self.device)
+        self.most_px = most_px or MOST_PX[config.encoder]
+        self.weights = hash_weights(model, config)
+        self._decoder = QuickDecoder(model).to(self.device)
+        self._model = folded(model).requires_grad_(False).to(self.device, self.dtype)
+        self._last: tuple[ImageFeatures, Prepared] | None = None
+
+    @classmethod
+    def load(
+        cls,
+        name: str | Path,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        most_px: int | None = None,
+        commercial: bool = False,
+        offline: bool = False,
+    ) -> "Clicker":
+        """Return a clicker with the weights of the catalogue, or of a file.
+
+        Args:
+            name: A name of the catalogue, or a safetensors file.
+            device: See the class.
+            dtype: See the class.
+            most_px: See the class.
+            commercial: Refuse weights that may not be used commercially.
+            offline: Do not download weights.
+
+        Raises:
+            WeightsError: If the file is missing, damaged, or not of a clicking network.
+            LicenceError: If `commercial` and the terms forbid it.
+            UsageError: If the name, the device or the dtype is unknown.
+        """
+        model, paper, config = load_model(name, commercial=commercial, offline=offline)
+        if paper != PAPER or not isinstance(model, InterFormer):
+            raise WeightsError(
+                f"expected the weights of a clicking network, {name} holds {paper}; "
+                "see `maskwright models list`"
+            )
+        return cls(model, config, device=device, dtype=dtype, most_px=most_px)
+
+    def encode(self, image: PhotoSource) -> ImageFeatures:
+        """Return what clicking needs of a photo; the heavy part, done once.
+
+        Args:
+            image: A path, bytes, PIL image, array (h, w, 3) or `Photo`.
+
+        Raises:
+            ImageError: If the photo cannot be read.
+            FeaturesError: If values overflow, as can happen with fp16.
+        """
+        photo = read_photo(image)
+        scale = scale_for(photo.size, self.most_px)
+        with reused_memory(), torch.inference_mode():
+            x = scale.image(photo).to(self.device, self.dtype)
+            maps = [x.float() for x in self._model.encode(x)]
+            prepared = self._decoder.prepare(maps)
+        return ImageFeatures(
+            scale=scale,
+            image=hash_image(photo),
+            weights=self.weights,
+            maps=tuple(map(_kept, maps)),
+            read=tuple((_kept(key), _kept(value)) for key, value in prepared.read),
+        )
+
+    def start(self, features: ImageFeatures, mask: PhotoSource) -> Answer:
+        """Return a mask from elsewhere as an answer, to go on from with clicks.
+
+        Args:
+            features: Of the photo.
+            mask: A picture, white on the object, or an array (h, w) of bool, of the photo's size.
+
+        Raises:
+            TrimapError: If it has another size, or is no mask.
+            ImageError: If it cannot be read.
+        """
+        given = read_mask(mask, features.size)
+        scale = features.scale
+        reference = with_prediction(unknown_map(scale.padded), scale.mask(given))
+        return Answer(features.image, scale, reference, given=given)
+
+    def answer(
+        self,
+        features: ImageFeatures,
+        clicks: Sequence[Click] = (),
+        previous: Answer | None = None,
+        *,
+        box: Box | None = None,
+        scribbles: Sequence[Scribble] = (),
+    ) -> Answer:
+        """Return the answer to what is new: the mask of one object.
+
+        Args:
+            features: Of the photo.
+            clicks: The new clicks only, in their order; where disks meet, the newest wins.
+            previous: The answer so far; an earlier one undoes what came after it. None begins
+                anew.
+            box: Around the object.
+            scribbles: Lines on it or beside it.
+
+        Raises:
+            UsageError: If there is nothing new, it lies outside the photo, or the answer so far
+                is about another photo.
+            FeaturesError: If the features were made with other weights.
+        """
+        prompt = Prompt(tuple(clicks), previous, box, tuple(scribbles))
+        return self.answer_many(features, [prompt])[0]
+
+    def answer_many(self, features: ImageFeatures, prompts: Sequence[Prompt]) -> list[Answer]:
+        """Return the answers about several objects of one photo, made in one batch.
+
+        Args:
+            features: Of the photo.
+            prompts: What is new about each object.
+
+        Raises:
+            UsageError: As for `answer`.
+            FeaturesError: As for `answer`.
+        """
+        started = time.perf_counter()
+        features.check_weights(self.weights)
+        if not prompts:
+            return []
+        references = [_reference(features, prompt) for prompt in prompts]
+        margins = self._margins(features, np.stack(references))
+        milliseconds = (time.perf_counter() - started) * 1000
+        scale = features.scale
+        return [
+            Answer(
+                features.image,
+                scale,
+                _moved(reference, margin),
+                margin=margin,
+                milliseconds=milliseconds,
+            )
+            for reference, margin in zip(references, margins, strict=True)
+        ]
+
+    def _margins(
+        self, features: ImageFeatures, references: UInt8[np.ndarray, "object height width"]
+    ) -> Float32[np.ndarray, "object rows columns"]:
+        prepared = self._prepare(features)
+        reference = torch.from_numpy(references)[:, None].to(self.device)
+        with reused_memory(), torch.inference_mode():
+            margins: Tensor = self._decoder.margin(prepared, reference)[:, 0]
+        return margins.cpu().numpy()
+
+    def _prepare(self, features: ImageFeatures) -> Prepared:
+        """Return the features as the decoder takes them; those of the last photo are kept."""
+        if self._last is None or self._last[0] is not features:
+            largest, *pairs = (self._wide(x) for x in (features.maps[0], *_flat(features.read)))
+            read = tuple(zip(pairs[::2], pairs[1::2], strict=True))
+            self._last = features, Prepared(largest[0].permute(1, 2, 0).contiguous(), read)
+        return self._last[1]
+
+    def _wide(self, x: Tensor) -> Tensor:
+        return x.to(self.device, torch.float32)
+
+
+def _kept(x: Tensor) -> Tensor:
+    return x.to("cpu", torch.float16).clone(memory_format=torch.contiguous_format)
+
+
+def _flat(pairs: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
+    return [x for pair in pairs for x in pair]
+
+
+def _reference(
+    features: ImageFeatures, prompt: Prompt
+) -> UInt8[np.ndarray, "padded_height padded_width"]:
+    """Return the reference map with what is new.
+
+    Raises:
+        UsageError: As for `Clicker.answer`.
+    """
+    previous, scale = prompt.previous, features.scale
+    if previous is not None and (previous.image, previous.scale) != (features.image, scale):
+        raise UsageError(
+            "expected an answer about this photo as the previous one, got one about another photo"
+            " or size; begin anew with None"
+        )
+    reference = unknown_map(scale.padded) if previous is None else previous.reference
+    starts = _starts(scale, prompt)
+    if not any(start.clicks for start in starts):
+        raise UsageError("an answer needs a click, a box or a scribble, got none; add one")
+    for start in starts:
+        if start.mask is not None:
+            reference = with_prediction(reference, scale.fill_up(start.mask))
+        for click in start.clicks:
+            reference = with_clicks(reference, [click])
+    return reference
+
+
+def _starts(scale: Scale, prompt: Prompt) -> list[Start]:
+    """Return box, scribbles and clicks, in this order, in pixels of what the network sees."""
+    starts = []
+    if prompt.box is not None:
+        starts.append(start_from_box(scale.box(prompt.box), scale.seen))
+    for scribble in prompt.scribbles:
+        clicks = [scale.click(Click(x, y, scribble.positive)) for x, y in scribble.points]
+        points = [(click.x, click.y) for click in clicks]
+        starts.append(start_from_scribble(points, scale.seen, positive=scribble.positive))
+    starts.append(Start(tuple(map(scale.click, prompt.clicks))))
+    return starts
+
+
+def _moved(
+    reference: UInt8[np.ndarray, "height width"], margin: Float32[np.ndarray, "rows columns"]
+) -> UInt8[np.ndarray, "height width"]:
+    size = reference.shape[0], reference.shape[1]
+    return with_prediction(reference, enlarged_mask(margin, size, seen=size))
