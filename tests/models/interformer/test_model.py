@@ -184,3 +184,13 @@ def test_wrong_shapes_are_named():
 )
 def test_an_image_is_filled_up_to_multiples_of_32(size, padded):
     assert padded_size(*size) == padded
+
+
+def test_half_precision_encodes_nearly_the_same():
+    model, x = network(), photo()
+    with torch.no_grad():
+        expected = model.encode(x)
+        found = model.bfloat16().encode(x.bfloat16())
+    for half, full in zip(found, expected, strict=True):
+        assert half.dtype == torch.bfloat16
+        assert (half.float() - full).norm() < 0.03 * full.norm()

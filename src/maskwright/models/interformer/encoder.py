@@ -58,7 +58,8 @@ class Block(nn.Module):
 
     def _attend(self, x: Tensor, index: Tensor) -> Tensor:
         q, k, v = self.attention.split(self.attention.qkv(x))
-        table, (heads, tokens) = self.bias.T.contiguous(), q.shape[1:3]
+        # Looked up as fp32, which torch does many times faster than bf16.
+        table, (heads, tokens) = self.bias.float().T.contiguous(), q.shape[1:3]
         # The bias is as large as the scores, so it is made for a few queries at a time.
         rows = None if torch.is_grad_enabled() else max(1, BIAS_ENTRIES // (heads * tokens))
         parts = []

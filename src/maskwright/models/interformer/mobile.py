@@ -4,11 +4,13 @@ Unlike the transformer's one map, its large maps know little of what is in the p
 the smallest map to the largest tells them.
 """
 
+from collections.abc import Mapping
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from maskwright.layers.mobilenet import STAGES, MobileNetV2
+from maskwright.layers.mobilenet import STAGES, MobileNetV2, convert_imagenet
 from maskwright.models.interformer.config import Quad
 from maskwright.models.interformer.head import resize
 from maskwright.models.interformer.pyramid import image_norm
@@ -72,3 +74,15 @@ class MobilePyramid(nn.Module):
             above = resize(down(levels[index + 1]), levels[index].shape[2:])
             levels[index] = levels[index] + above
         return [smooth(x) for smooth, x in zip(self.smooth, levels, strict=True)]
+
+
+def start_from_imagenet(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return what a network starts from; load with `strict=False`.
+
+    Norms of weights that had them folded want `layers.mobilenet.calibrate_norms` before training.
+
+    Args:
+        state: ImageNet weights of MobileNetV2, in torchvision's names, for RGB in [-1, 1].
+    """
+    converted = convert_imagenet(state)
+    return {f"encoder.backbone.{name}": value for name, value in converted.items()}

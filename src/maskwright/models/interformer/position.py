@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-SIZES_KEPT = 4
+SIZES_KEPT = 2
 
 
 def entries(side: int) -> int:
