@@ -30,3 +30,16 @@ def routed_weights(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "routed.safetensors"
     state = network(TINY).state_dict()
     return save_model(path, state, paper="mematte", config=TINY, source="random")
+
+
+@pytest.fixture(scope="session")
+def click_weights(tmp_path_factory):
+    """A file of random weights of a small InterFormer."""
+    from maskwright.weights.load import save_model
+
+    sys.path.append(str(Path(__file__).parents[1] / "models" / "interformer"))
+    from small_networks import MOBILE, network
+
+    path = tmp_path_factory.mktemp("weights") / "clicks.safetensors"
+    state = network(MOBILE).state_dict()
+    return save_model(path, state, paper="interformer", config=MOBILE, source="random")

@@ -15,7 +15,7 @@ from typing import Annotated, TextIO
 import typer
 
 import maskwright
-from maskwright.cli import convert, doctor, evaluate, matte, models, plan, synthesize, train
+from maskwright.cli import click, convert, doctor, evaluate, matte, models, plan, synthesize, train
 from maskwright.cli.flags import wants_everything
 from maskwright.cli.progress import FAILED, REFUSED, WRONG_USE, one_line
 from maskwright.errors import RefusedError, UsageError
@@ -28,6 +28,7 @@ _ParserError = next(
 
 Verbs = dict[str, Callable[..., int]]
 VERBS: Verbs = {
+    "click": click.click,
     "matte": matte.matte,
     "cutout": matte.cutout,
     "plan": plan.plan,

@@ -162,12 +162,7 @@ def open_matter(
     offline: bool,
 ) -> Callable[[], "Matter"]:
     """Return what loads the model when first called; name and terms are checked at once."""
-    if not model.endswith(".safetensors") and not Path(model).is_file():
-        row = find_weight(model)
-        if commercial:
-            check_commercial(row)
-    elif not Path(model).is_file():
-        raise UsageError(f"expected weights, there is no file {model}; check the path")
+    check_model(model, commercial=commercial)
 
     @cache
     def load() -> "Matter":
@@ -183,6 +178,21 @@ def open_matter(
         )
 
     return load
+
+
+def check_model(model: str, *, commercial: bool) -> None:
+    """Check, before anything is loaded, that a model exists and may be used.
+
+    Raises:
+        UsageError: If the name is unknown, or there is no such file.
+        LicenceError: If `commercial` and the terms forbid it.
+    """
+    if not model.endswith(".safetensors") and not Path(model).is_file():
+        row = find_weight(model)
+        if commercial:
+            check_commercial(row)
+    elif not Path(model).is_file():
+        raise UsageError(f"expected weights, there is no file {model}; check the path")
 
 
 def _composer(background: str) -> "Callable[[Cutout], Any]":

@@ -1,0 +1,237 @@
+"""The verb `click`: a photo and points in, the mask of an object out; once, or in a dialogue."""
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from maskwright.cli import flags
+from maskwright.cli.dialogue import as_numbers, hold_dialogue
+from maskwright.cli.items import PIPE, Item, plan_items
+from maskwright.cli.matte import check_model
+from maskwright.cli.pictures import (
+    OPAQUE,
+    check_formats,
+    open_source,
+    pixel_limit,
+    read_item,
+    write_item,
+)
+from maskwright.cli.progress import DONE, do_items
+from maskwright.errors import UsageError
+
+if TYPE_CHECKING:
+    from maskwright.image.photo import Photo
+    from maskwright.inference.click import Clicker
+    from maskwright.inference.session import Session
+    from maskwright.structures.box import Box
+    from maskwright.structures.click import Click
+
+DEFAULT_MODEL = "interformer-mini"
+OBJECT = 1  # the one that flags are about
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What the flags say about the object.
+
+    Attributes:
+        clicks: In their order.
+        box: Around it.
+        mask: A file to start from.
+    """
+
+    clicks: "tuple[Click, ...]"
+    box: "Box | None"
+    mask: str | None
+
+    def tell(self, session: "Session", max_pixels: str | None) -> None:
+        """Say it all to a session, click by click, as a person would."""
+        if self.mask is not None:
+            from maskwright.image.io import read_mask
+
+            size, limit = session.features.size, pixel_limit(max_pixels)
+            session.start(OBJECT, read_mask(open_source(self.mask), size, max_pixels=limit))
+        if self.box is not None:
+            session.add(OBJECT, box=self.box)
+        for click in self.clicks:
+            session.add(OBJECT, [click])
+
+
+def click(
+    photo: Annotated[str, typer.Argument(metavar="PHOTO", help="The photo; - is standard input.")],
+    *,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output", "-o", metavar="OUT", help="The mask: white on the object, black beside it."
+        ),
+    ] = None,
+    point: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="X,Y[,-]",
+            help="A click on the object, or with ,- beside it; can be given several times.",
+        ),
+    ] = None,
+    box: Annotated[
+        str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="A box around the object.")
+    ] = None,
+    mask: Annotated[
+        str | None, typer.Option(metavar="M", help="A mask of the object to start from.")
+    ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="The encoded photo: read if it exists, else written."),
+    ] = None,
+    interactive: Annotated[
+        bool,
+        typer.Option(
+            "--interactive", help="Answer JSON objects from standard input, one on each line."
+        ),
+    ] = False,
+    model: flags.Model = DEFAULT_MODEL,
+    device: flags.Device = "auto",
+    dtype: flags.Dtype = "auto",
+    max_pixels: flags.MaxPixels = None,
+    overwrite: flags.Overwrite = False,
+    json: flags.Json = False,
+    offline: flags.Offline = False,
+    commercial: flags.Commercial = False,
+    quiet: flags.Quiet = False,
+    verbose: flags.Verbose = 0,
+) -> int:
+    """Select an object by clicks.
+
+    Points are pixels of the upright photo, from its top left corner.
+    """
+    flags.set_verbosity(quiet=quiet, verbose=verbose)
+    hints = parse_hints(point or [], box, mask)
+    _check(photo, output, hints, is_dialogue=interactive, as_json=json)
+    items = plan_items([photo], PIPE if output is None else output)
+    if output is not None:
+        check_formats(items, OPAQUE)
+    clicker = open_clicker(model, device, dtype, commercial=commercial, offline=offline)
+
+    def begin(item: Item) -> tuple["Photo", "Session"]:
+        from maskwright.inference.session import Session
+
+        picture = read_item(item, max_pixels, overwrite=overwrite)
+        session = Session(clicker(), _features(clicker(), picture, features))
+        hints.tell(session, max_pixels)
+        return picture, session
+
+    def write(item: Item, picture: "Photo", pixels: Any) -> None:
+        write_item(item, pixels, like=picture, overwrite=overwrite)
+
+    def work(item: Item) -> str:
+        picture, session = begin(item)
+        write(item, picture, as_picture(session.answer(OBJECT).mask))
+        return str(clicker().device)
+
+    if not interactive:
+        return do_items(items, work, quiet=quiet, as_json=json)
+    started = time.perf_counter()
+    picture, session = begin(items[0])
+    if not quiet:
+        seconds = time.perf_counter() - started
+        print(f"{photo}: ready after {seconds:.1f} s on {clicker().device}", file=sys.stderr)
+    last = hold_dialogue(session, picture, overwrite=overwrite)
+    if output is not None and not session.is_untouched(last):
+        write(items[0], picture, as_picture(session.answer(last).mask))
+    return DONE
+
+
+def as_picture(mask: Any) -> Any:
+    """Return a mask as a grey picture of 8 bit, 0 and 255."""
+    return mask.astype("uint8") * 255
+
+
+def parse_hints(points: list[str], box: str | None, mask: str | None) -> Hints:
+    """Return what --point, --box and --mask say.
+
+    Raises:
+        UsageError: If one is not as expected, or the mask does not exist.
+    """
+    from maskwright.structures.box import Box
+
+    if mask is not None and mask != PIPE and not Path(mask).is_file():
+        raise UsageError(f"expected a mask, there is no file {mask}; check the path")
+    edges = None if box is None else _numbers("--box", box, "X0,Y0,X1,Y1", 4)
+    return Hints(tuple(map(_click, points)), None if edges is None else Box(*edges), mask)
+
+
+def _click(text: str) -> "Click":
+    from maskwright.structures.click import Click
+
+    body, comma, sign = text.rpartition(",")
+    is_signed = bool(comma) and sign.strip() in {"+", "-"}
+    x, y = _numbers("--point", body if is_signed else text, "X,Y or X,Y,-", 2)
+    return Click(x, y, not (is_signed and sign.strip() == "-"))
+
+
+def _numbers(flag: str, text: str, expected: str, count: int) -> list[float]:
+    try:
+        return as_numbers([float(part) for part in text.split(",")], count)
+    except ValueError as error:
+        raise UsageError(
+            f"{flag} must be {expected} in pixels of the upright photo, got {text!r}"
+        ) from error
+
+
+def _check(
+    photo: str, output: str | None, hints: Hints, *, is_dialogue: bool, as_json: bool
+) -> None:
+    if Path(photo).is_dir():
+        raise UsageError(f"expected one photo to click on, {photo} is a folder; name a photo in it")
+    if is_dialogue:
+        if PIPE in (photo, output, hints.mask) or as_json:
+            raise UsageError(
+                "--interactive needs standard input and output for itself; name files instead of"
+                " -, and leave --json out"
+            )
+        return
+    if output is None:
+        raise UsageError("the mask needs a place to go; name a file with -o")
+    if not hints.clicks and hints.box is None:
+        raise UsageError(
+            "nothing says where the object is; point at it with --point X,Y or --box X0,Y0,X1,Y1"
+        )
+    if photo == PIPE and hints.mask == PIPE:
+        raise UsageError("standard input (-) can be given once only")
+
+
+def open_clicker(
+    model: str, device: str, dtype: str, *, commercial: bool, offline: bool
+) -> Callable[[], "Clicker"]:
+    """Return what loads the model when first called; name and terms are checked at once."""
+    check_model(model, commercial=commercial)
+
+    @cache
+    def load() -> "Clicker":
+        from maskwright.inference.click import Clicker
+
+        return Clicker.load(
+            model, device=device, dtype=dtype, commercial=commercial, offline=offline
+        )
+
+    return load
+
+
+def _features(clicker: "Clicker", photo: "Photo", path: str | None) -> Any:
+    """Return the encoded photo, from its file if there is one."""
+    from maskwright.inference.features import ImageFeatures
+
+    if path is not None and Path(path).exists():
+        features = ImageFeatures.open(path)
+        features.check_image(photo)
+        return features
+    features = clicker.encode(photo)
+    if path is not None:
+        features.save(path)
+    return features
