@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import psutil
 import pytest
@@ -172,6 +174,16 @@ def test_transformers_encode_in_bf16_where_the_cpu_has_it():
     exact, quick = (small_clicker(dtype=d).encode(photo()) for d in ("fp32", "bf16"))
     for a, b in zip(exact.maps, quick.maps, strict=True):
         assert (a.float() - b.float()).norm() < 0.05 * a.float().norm()
+
+
+def test_threads_at_two_photos_get_each_its_own_answers():
+    clicker = small_clicker(MOBILE)
+    photos = [clicker.encode(photo(seed=seed)) for seed in (0, 1)]
+    expected = [clicker.answer(one, [FIRST]).margin for one in photos]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda i: clicker.answer(photos[i % 2], [FIRST]), range(40)))
+    for index, answer in enumerate(answers):
+        np.testing.assert_allclose(answer.margin, expected[index % 2], atol=1e-6)
 
 
 def test_a_file_a_pillow_image_and_an_array_are_one_photo(clicker, features, tmp_path):

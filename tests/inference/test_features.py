@@ -98,7 +98,7 @@ def test_the_hash_is_of_pixels_their_type_and_profile():
         Photo(grey, icc_profile=b"profile"),
     ]
     assert len({hash_image(one) for one in photos}) == 4
-    assert hash_image(Photo(grey)) == hash_image(Photo(grey.copy(), dpi=(300, 300), source="x"))
+    assert hash_image(Photo(grey)) == hash_image(Photo(grey.copy(), dpi=(300.0, 300.0), source="x"))
 
 
 def test_maps_of_another_size_and_values_that_overflowed_are_refused(features):

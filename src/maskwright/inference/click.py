@@ -302,11 +302,14 @@ class Clicker:
 
     def _prepare(self, features: ImageFeatures) -> Prepared:
         """Return the features as the decoder takes them; those of the last photo are kept."""
-        if self._last is None or self._last[0] is not features:
-            largest, *pairs = (self._wide(x) for x in (features.maps[0], *_flat(features.read)))
-            read = tuple(zip(pairs[::2], pairs[1::2], strict=True))
-            self._last = features, Prepared(largest[0].permute(1, 2, 0).contiguous(), read)
-        return self._last[1]
+        last = self._last  # another thread may put another photo there
+        if last is not None and last[0] is features:
+            return last[1]
+        largest, *pairs = (self._wide(x) for x in (features.maps[0], *_flat(features.read)))
+        read = tuple(zip(pairs[::2], pairs[1::2], strict=True))
+        prepared = Prepared(largest[0].permute(1, 2, 0).contiguous(), read)
+        self._last = features, prepared
+        return prepared
 
     def _wide(self, x: Tensor) -> Tensor:
         return x.to(self.device, torch.float32)

@@ -60,9 +60,9 @@ class Predictor:
 
     def predict(
         self,
-        point_coords: NDArray[Any] | Sequence[Sequence[float]] | None = None,
+        point_coords: NDArray[Any] | Sequence[Sequence[float | int]] | None = None,
         point_labels: NDArray[Any] | Sequence[int] | None = None,
-        box: NDArray[Any] | Sequence[float] | None = None,
+        box: NDArray[Any] | Sequence[float | int] | None = None,
         *,
         mask_input: NDArray[Any] | None = None,
         multimask_output: bool = False,
