@@ -29,7 +29,7 @@ from skimage.segmentation import random_walker
 from benchmarks.record import RESULTS, append_csv, provenance
 from maskwright.data.clicks import PROTOCOLS, Answer, hold_dialogue
 from maskwright.data.embedded_objects import COLLECTIONS, HeldOutObject, ObjectSources
-from maskwright.data.reference import BACKGROUND, OBJECT, unknown_map, with_clicks
+from maskwright.data.reference import BACKGROUND, DISK_PX, OBJECT, unknown_map, with_clicks
 from maskwright.data.sources import read_colour
 from maskwright.image.resize import resize
 from maskwright.metrics.interactive import LIMIT, mean_curve, scores
@@ -112,10 +112,14 @@ METHODS: dict[str, Callable[[Image], Callable[[Sequence[Click]], np.ndarray]]] =
 
 
 def sure_pixels(clicks: Sequence[Click], size: tuple[int, int]) -> UInt8[np.ndarray, "h w"]:
-    """Return the map of what clicks are sure of, the newest winning: a network gets the same."""
+    """Return the map of what clicks are sure of, the newest winning.
+
+    A network gets the same at a long side of 512 pixels; in smaller pictures disks are smaller.
+    """
     reference = unknown_map(size)
+    disk_px = max(1, round(DISK_PX * max(size) / 512))
     for click in clicks:
-        reference = with_clicks(reference, [click])
+        reference = with_clicks(reference, [click], disk_px=disk_px)
     return reference
 
 
