@@ -1,7 +1,9 @@
 import io
 import json
+import os
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -312,7 +314,10 @@ def test_a_program_can_talk_to_it(folder, click_weights):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": ""},
     )
+    impatience = threading.Timer(120, process.kill)
+    impatience.start()
     with process:
         for at in (100, 5000, 9):  # each answer comes before the next line is written
             process.stdin.write(json.dumps({"x": at, "y": 60}) + "\n")
@@ -320,4 +325,5 @@ def test_a_program_can_talk_to_it(folder, click_weights):
             answer = json.loads(process.stdout.readline())
             assert ("error" in answer) == (at == 5000)
         out, err = process.communicate()
+    impatience.cancel()
     assert process.returncode == 0 and out == err == ""
