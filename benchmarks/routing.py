@@ -3,27 +3,35 @@
 python -m benchmarks.routing --model mematte-mini [--beside a2u-mini] [--sizes 1:32 12:8]
 
 Held-out composites (see `benchmarks/composites.py`), a number of them at each size, given in
-megapixels; above 4 megapixels every network works within `--max-memory`, which is asked of this
-whole process. "All tokens" is the same network with routers that keep everything. Writes
+megapixels; above 4 megapixels every network runs as a command of its own, within `--max-memory`.
+"All tokens" is the same network with routers that keep everything. Writes
 benchmarks/results/routing.md.
 """
 
 import argparse
 import math
-from collections.abc import Iterator, Mapping
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from benchmarks.composites import LONG_SIDE_PX, Case, Composites
 from benchmarks.record import RESULTS, provenance
+from maskwright.image.io import read_grey, write_image
 from maskwright.inference.explain import Routing
 from maskwright.inference.matte import Matter
 from maskwright.metrics.matting import mse, sad
 from maskwright.models.mematte.encoder import RoutedBlock
 
+Picture = UInt8[np.ndarray, "h w 3"]
+Grey = UInt8[np.ndarray, "h w"]
+Alpha = Float[np.ndarray, "h w"]
+Method = Callable[[Picture, Grey], Alpha]
 SQUARE_MEGAPIXELS = (sum(LONG_SIDE_PX) / 2) ** 2 * 0.75 / 1e6  # of a picture that is not enlarged
 LARGE_MEGAPIXELS = 4
 
@@ -64,30 +72,52 @@ class Kept:
 
 
 def scored(
-    matters: Mapping[str, Matter], cases: list[Case], kept: Kept
+    methods: Mapping[str, Method], cases: Iterator[Case], count: int
 ) -> dict[str, tuple[float, float]]:
-    """Return mean SAD and MSE of each network; the first one's decisions are counted."""
-    totals = dict.fromkeys(matters, np.zeros(2))
+    """Return mean SAD and MSE of each method."""
+    totals = dict.fromkeys(methods, np.zeros(2))
     for case in cases:
-        for index, (name, matter) in enumerate(matters.items()):
-            if index == 0:
-                matte, routing = matter.explain(case.image, case.trimap)
-                kept.add(routing)
-            else:
-                matte = matter.matte(case.image, case.trimap)
-            alpha = matte.alpha
+        for name, method in methods.items():
+            alpha = method(case.image, case.trimap)
             alpha = np.where(case.trimap == 128, np.rint(alpha * 255), case.trimap) / 255
             scores = sad(alpha, case.alpha, case.trimap), mse(alpha, case.alpha, case.trimap)
-            totals[name] = totals[name] + np.array(scores) / len(cases)
+            totals[name] = totals[name] + np.array(scores) / count
         print(case.name, flush=True)
     return {name: (float(total[0]), float(total[1])) for name, total in totals.items()}
+
+
+def counting(matter: Matter, kept: Kept) -> Method:
+    """Return what mattes a picture and counts what the routers decide."""
+
+    def run(image: Picture, trimap: Grey) -> Alpha:
+        matte, routing = matter.explain(image, trimap)
+        kept.add(routing)
+        return matte.alpha
+
+    return run
+
+
+def by_command(model: str, max_memory: str) -> Method:
+    """Return what mattes a picture in a process of its own, within a budget."""
+
+    def run(image: Picture, trimap: Grey) -> Alpha:
+        with tempfile.TemporaryDirectory() as folder:
+            files = [str(Path(folder) / name) for name in ("photo.png", "trimap.png", "alpha.png")]
+            write_image(files[0], image)
+            write_image(files[1], trimap)
+            command = ["maskwright", "matte", files[0], "--trimap", files[1], "-o", files[2]]
+            command += ["--model", model, "--max-memory", max_memory, "--quiet"]
+            subprocess.run(command, check=True)
+            return read_grey(files[2]) / np.float32(255)
+
+    return run
 
 
 def all_tokens(matter: Matter) -> Matter:
     """Return a matter whose network keeps every token."""
     for block in matter.model.modules():
         if isinstance(block, RoutedBlock):
-            block.router = KeepAll()
+            block.add_module("router", KeepAll())
     return matter
 
 
@@ -108,26 +138,34 @@ def main() -> None:
         megapixels, count = (float(part) for part in size.split(":"))
         budget = options.max_memory if megapixels > LARGE_MEGAPIXELS else None
         enlarged = replace(made, enlarged=math.sqrt(megapixels / SQUARE_MEGAPIXELS))
-        cases = [enlarged.case(number) for number in range(int(count))]
-        routed = Matter.load(options.model, device="cpu", max_memory=budget)
-        matters = {Path(options.model).name: routed}
-        if budget is None:
+        cases = map(enlarged.case, range(int(count)))  # one at a time: they count as memory too
+        kept = Kept.none(0)
+        if budget:
+            names = [Path(options.model).name, options.beside]
+            methods = {name: by_command(name, budget) for name in names}
+        else:
+            routed = Matter.load(options.model, device="cpu")
             every = all_tokens(Matter.load(options.model, device="cpu"))
-            matters["the same, all tokens"] = every
-        matters[options.beside] = Matter.load(options.beside, device="cpu", max_memory=budget)
-        routers = sum(isinstance(block, RoutedBlock) for block in routed.model.modules())
-        kept = Kept.none(routers)
-        scores = scored(matters, cases, kept)
+            blocks = routed.model.modules()
+            kept = Kept.none(sum(isinstance(block, RoutedBlock) for block in blocks))
+            beside = Matter.load(options.beside, device="cpu")
+            methods = {
+                Path(options.model).name: counting(routed, kept),
+                "the same, all tokens": lambda *case, of=every: of.matte(*case).alpha,
+                options.beside: lambda *case, of=beside: of.matte(*case).alpha,
+            }
+        scores = scored(methods, cases, int(count))
         within = f", within {budget}" if budget else ""
-        page += ["", f"## {megapixels:g} megapixels ({len(cases)}){within}", ""]
+        page += ["", f"## {megapixels:g} megapixels ({int(count)}){within}", ""]
         page += ["| network | SAD | MSE · 10³ | SAD of the last |", "|---|--:|--:|--:|"]
         last = scores[options.beside][0]
         page += [
             f"| {name} | {found[0]:.2f} | {1000 * found[1]:.2f} | {found[0] / last:.3f} |"
             for name, found in scores.items()
         ]
-        page += ["", "| router | kept | of tokens with unknown pixels | of the others |"]
-        page += ["|---|--:|--:|--:|", *kept.rows()]
+        if not budget:
+            page += ["", "| router | kept | of tokens with unknown pixels | of the others |"]
+            page += ["|---|--:|--:|--:|", *kept.rows()]
         print("\n".join(page))
     (RESULTS / "routing.md").write_text("\n".join([*page, ""]))
 

@@ -1,6 +1,6 @@
 """Training a routed network beside its teacher: what the MEMatte recipes share, section 3.4."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from maskwright.errors import UsageError
 from maskwright.models.mematte.config import Config
+from maskwright.models.mematte.encoder import RoutedBlock
 from maskwright.models.mematte.loss import (
     BUDGET,
     alpha_losses,
@@ -124,3 +125,37 @@ def student_of(teacher: MemoryEfficientMatting, config: Config) -> MemoryEfficie
     network = build(config)
     network.load_state_dict(start_from_vitmatte(teacher.state_dict()), strict=False)
     return network
+
+
+@torch.no_grad()
+def shift_routers(
+    network: MemoryEfficientMatting, inputs: Sequence[Tensor], *, share: float, rounds: int = 3
+) -> None:
+    """Move all routers' thresholds together until they keep a share of the tokens.
+
+    In training a router's decision is drawn: one that is never quite sure keeps a quarter on the
+    average and, once nothing is drawn, next to nothing.
+
+    Args:
+        network: A routed network; its routers' last biases are changed.
+        inputs: Each (1, 4, height, width), normalised, like those it is made for.
+        share: Of the tokens of all of them, over all routers.
+        rounds: How often the shift is found anew, as later routers see what earlier ones did.
+    """
+    routers = [block.router for block in network.encoder.blocks if isinstance(block, RoutedBlock)]
+    margins = list[Tensor]()
+    hooks = [
+        router.register_forward_hook(
+            lambda _, __, scores: margins.append((scores[..., 0] - scores[..., 1]).flatten())
+        )
+        for router in routers
+    ]
+    for _ in range(rounds):
+        margins.clear()
+        for x in inputs:
+            network.eval().features(x)
+        shift = torch.cat(margins).quantile(1 - share)
+        for router in routers:
+            router.leave.bias[0] -= shift
+    for hook in hooks:
+        hook.remove()

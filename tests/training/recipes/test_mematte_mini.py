@@ -4,6 +4,7 @@ import torch
 from maskwright.errors import UsageError
 from maskwright.models import a2u, mematte
 from maskwright.models.mematte.config import MINI
+from maskwright.training.distillation import shift_routers
 from maskwright.training.recipes.mematte_mini import Settings, job
 from maskwright.weights.load import load_model, save_model
 
@@ -94,3 +95,13 @@ def test_a_teacher_starts_from_matting_networks_only(tmp_path):
     )
     with pytest.raises(UsageError, match="compact A2U network"):
         job(Settings(start=str(path), **SMALL))
+
+
+def test_routers_are_moved_to_keep_a_share():
+    torch.manual_seed(0)
+    network = mematte.build(MINI).eval()
+    inputs = [torch.randn(1, 4, 160, 128), torch.randn(1, 4, 96, 192)]
+    for share in (0.1, 0.6):
+        shift_routers(network, inputs, share=share)
+        kept = torch.cat([network.trace(x).keep.flatten() for x in inputs])
+        assert kept.float().mean().item() == pytest.approx(share, abs=0.03)

@@ -3,7 +3,7 @@
 Commands: maskwright train mematte_mini --set data=DIR
           maskwright train mematte_mini --set stage=student --set data=DIR
 The student starts from the teacher and learns to make its features with a quarter of the tokens.
-Hardware, time: one of two shared CPU cores, about two hours. Score: SAD 4.42, MSE 30.4e-3 on 64
+Hardware, time: one of two shared CPU cores, about two hours. Score: SAD 4.44, MSE 30.6e-3 on 64
 held-out composites, `benchmarks/results/routing.md` for larger ones.
 Data: as of `a2u_mini`.
 """
