@@ -19,7 +19,7 @@ STEPS = (  # the fastest first; none changes the result
 )
 USUAL_STEP = 1
 CAPS = (18_500, 12_000, 8_000, 4_000, 2_000, 1_000)  # of tokens; these do change the result
-PER_PIXEL_BYTES = 30  # trimap, normalised input, alpha in and alpha out, and a margin
+PER_PIXEL_BYTES = 27  # trimap, normalised input, alpha in and alpha out, and a margin
 
 
 @dataclass(frozen=True)

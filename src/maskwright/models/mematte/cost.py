@@ -20,7 +20,7 @@ BIAS_BYTES = 3 * 32 * 2**20  # a strip of position biases, its parts and the sco
 HINT_BYTES = 6  # of a pixel: colours nearby
 HINTING_BYTES = 80  # of a pixel at half the size, while they are made
 WINDOW_BYTES = 190 * TOKEN_PX**2  # of a token: its pixels, read and taken through the first layers
-TRUNK_BYTES = 14_000  # of a token, in the trunk's later layers
+TRUNK_BYTES = 11_000  # of a token, in the trunk's later layers
 EIGHTHS_BYTES = 2 * 24 * 4 * BYTES  # of a token: the trunk's map at 1/8, and its parts
 WORKSPACE_BYTES = 80 * 2**20  # of the libraries that multiply
 
