@@ -67,3 +67,11 @@ def folded(model: Model) -> Model:
             if isinstance(module, ConvNorm):
                 module.fold()
     return model
+
+
+def channels_last(model: nn.Module) -> None:
+    """Lay out filters channels last: maps take the order of the weights, a third of the time."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            weight = module.weight.detach()
+            module.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last))

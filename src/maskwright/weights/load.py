@@ -81,7 +81,7 @@ def build_with(paper: str, config: Any, state: Mapping[str, Tensor], *, name: st
         ) from error
     _check_fit(wanted, state, name=name)
     model: nn.Module = build(config)
-    load_strictly(model, state, name=name)
+    model.load_state_dict(state)
     return model
 
 

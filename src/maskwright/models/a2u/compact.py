@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from maskwright.layers.conv import ConvNorm
+from maskwright.layers.conv import ConvNorm, channels_last
 from maskwright.layers.hints import CHANNELS, NearColours, colour_hints, double, near_colours
 from maskwright.layers.mobilenet import MobileNetV2
 from maskwright.models.a2u.blocks import ResidualUnit, SeparableUnit, check_sides
@@ -62,10 +62,7 @@ class CompactMatting(nn.Module):
         self.full_detail = _activated(nn.Conv2d(INPUTS, FULL_WIDTH, 3, padding=1, bias=False))
         self.last = CompactStage(before, FULL_WIDTH, last_width, config.kernels)
         self.head = nn.Conv2d(last_width, 1, 3, padding=1)
-        for module in self.modules():  # maps take the order of the weights; a third of the time
-            if isinstance(module, nn.Conv2d):
-                weight = module.weight.detach()
-                module.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last))
+        channels_last(self)
 
     def forward(
         self, x: Float[Tensor, "batch 4 height width"]

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from maskwright.layers.conv import ConvNorm
+from maskwright.layers.conv import ConvNorm, channels_last
 from maskwright.layers.mobilenet import MobileNetV2
 from maskwright.models.mematte.config import Config
 from maskwright.models.mematte.inputs import HINTED, PLAIN, Inputs
@@ -89,10 +89,7 @@ class Decoder(nn.Module):
         self.head = nn.Sequential(
             _conv(widths[-1], config.head_width, bias=True), nn.Conv2d(config.head_width, 1, 1)
         )
-        for module in self.modules():  # maps take the order of the weights: a third of the time
-            if isinstance(module, nn.Conv2d):
-                weight = module.weight.detach()
-                module.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last))
+        channels_last(self)
 
     def forward(
         self,

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from maskwright.layers.conv import channels_last
 from maskwright.layers.mobilenet import STAGES, MobileNetV2
 from maskwright.layers.vit import strips, with_halo
 from maskwright.models.mematte.inputs import Inputs
@@ -35,10 +36,7 @@ class Trunk(nn.Module):
             stages=BUILT, channels=channels, output_stride=TOKEN_PX // 2, normed=False
         )
         self.enter = nn.Linear(STAGES[BUILT - 1][1], width)
-        for module in self.backbone.modules():  # maps take the order of the weights
-            if isinstance(module, nn.Conv2d):
-                weight = module.weight.detach()
-                module.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last))
+        channels_last(self)
 
     def forward(
         self, inputs: Inputs, size: tuple[int, int], rows: int | None
