@@ -30,6 +30,7 @@ from maskwright.metrics.matting import connectivity_error, gradient_error, mse, 
 Alpha = Float[np.ndarray, "h w"]
 Method = Callable[[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w"]], Alpha]
 SCORES = {"sad": sad, "mse": mse, "grad": gradient_error, "conn": connectivity_error}
+PAUSE_S = 1.0
 CACHE = Path("runs/benchmarks/matting_quality")
 LEMUR_NOTE = (
     "A real photo with its own trimap. Its alpha was made by closed-form matting (measured here:"
@@ -118,10 +119,15 @@ def score(block: Block, methods: Mapping[str, Method], *, timing: int) -> list[R
 
 
 def measure(cases: list[Case], methods: Mapping[str, Method]) -> dict[str, float]:
-    """Return each method's median seconds for an alpha, the methods taking turns."""
+    """Return each method's median seconds for an alpha, the methods taking turns.
+
+    Before each there is a pause: threads of the method before spin on for a while, and would
+    take half of the machine from the next.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in methods}
     for turn, case in enumerate([*cases[:1], *cases]):  # the first turn is to warm up
         for name, method in methods.items():
+            time.sleep(PAUSE_S)
             start = time.perf_counter()
             method(case.image, case.trimap)
             if turn:
