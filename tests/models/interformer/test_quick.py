@@ -12,7 +12,8 @@ from maskwright.models.interformer.neck import FeedForward
 from maskwright.models.interformer.pyramid import image_norm
 from maskwright.models.interformer.quick import QuickDecoder
 from maskwright.models.interformer.quick_head import add_enlarged_convolution
-from maskwright.models.interformer.quick_neck import QuickFeedForward, embed
+from maskwright.models.interformer.neck import embed
+from maskwright.models.interformer.quick_neck import QuickFeedForward
 from maskwright.structures.box import Box
 
 sys.path.append(str(Path(__file__).parent))

@@ -119,10 +119,25 @@ class InterFormer(nn.Module):
         Raises:
             ShapeError: If the image's sides or the reference maps do not fit.
         """
-        maps = self._for_each(self.encode(image), reference)
-        read = self.neck(maps, reference)
+        return self.decode_training(self.encode(image), reference)
+
+    def decode_training(
+        self,
+        maps: Sequence[Float[Tensor, "_ _ _ _"]],
+        reference: Integer[Tensor, "batch 1 height width"],
+    ) -> Training:
+        """Return the logits of both heads, at the size of the image.
+
+        Args:
+            maps: As for `decode`.
+            reference: As for `decode`.
+
+        Raises:
+            ShapeError: If the reference maps do not fit.
+        """
+        read = self.neck(self._for_each(maps, reference), reference)
         logits, auxiliary = self.head(read), self.auxiliary(read[2])
-        size = image.shape[2:]
+        size = reference.shape[2:]
         return Training(resize(logits, size), resize(auxiliary, size))
 
     def _for_each(self, maps: Sequence[Tensor], reference: Tensor) -> list[Tensor]:

@@ -193,7 +193,8 @@ class Neck(nn.Module):
             reference: States 0 to 4 of the pixels.
             regions: As in `Stage.sharpen`.
         """
-        x, read = maps[0] + self.embed(reference), []
+        clicked = embed(self.embedding, reference[:, 0])
+        x, read = maps[0] + clicked.permute(0, 3, 1, 2), []
         for stage, photo in zip(self.stages, maps, strict=True):
             assert isinstance(stage, Stage)
             x = stage.read(x, photo)
@@ -202,13 +203,18 @@ class Neck(nn.Module):
                 x = stage.down(x)
         return read
 
-    def embed(
-        self, reference: Integer[Tensor, "batch 1 height width"]
-    ) -> Float[Tensor, "batch channel quarter_height quarter_width"]:
-        """Return the embedded states at a quarter of the size."""
-        states = F.embedding(reference[:, 0].long(), self.embedding).permute(0, 3, 1, 2)
-        size = states.shape[2] // STRIDES[0], states.shape[3] // STRIDES[0]
-        return F.interpolate(states, size=size, mode="bilinear", align_corners=False)
+
+def embed(
+    embedding: Float[Tensor, "state channel"], states: Integer[Tensor, "*axes height width"]
+) -> Float[Tensor, "*axes quarter_height quarter_width channel"]:
+    """Return the embedded states: of each 4x4 pixels, the mean of the four in the middle.
+
+    That is what bilinear interpolation to a quarter of the size reads.
+    """
+    middle = [states[..., top::4, left::4] for top in (1, 2) for left in (1, 2)]
+    pixels = torch.stack(middle)
+    counts = [(pixels == state).sum(0, dtype=torch.uint8) for state in range(STATES)]
+    return torch.stack(counts, -1).to(embedding.dtype) @ (embedding / len(middle))
 
 
 def _stages(config: Config) -> list[Stage]:

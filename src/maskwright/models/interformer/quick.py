@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from maskwright.models.interformer.attention import KeyValue
 from maskwright.models.interformer.head import resize
 from maskwright.models.interformer.model import InterFormer, check_regions
-from maskwright.models.interformer.neck import Stage
+from maskwright.models.interformer.neck import Stage, embed
 from maskwright.models.interformer.quick_head import QuickHead
-from maskwright.models.interformer.quick_neck import QuickStage, embed
+from maskwright.models.interformer.quick_neck import QuickStage
 from maskwright.structures.box import Box
 
 

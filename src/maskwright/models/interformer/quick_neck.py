@@ -7,13 +7,13 @@ two numbers of the map, its mean and its deviation; see `FoldedNorm`.
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Integer
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from maskwright.layers.vit import strips, with_halo
 from maskwright.models.interformer.attention import KeyValue
-from maskwright.models.interformer.neck import STATES, Block, Downsample, FeedForward, Stage
+from maskwright.models.interformer.neck import Block, Downsample, FeedForward, Stage
 from maskwright.structures.box import Box
 
 HIDDEN_ENTRIES = 2**19  # of a wide map that exists at once: 2 MiB in fp32
@@ -221,19 +221,6 @@ class QuickStage(nn.Module):
             assert isinstance(block, QuickBlock)
             x = block.reread(x)
         return x
-
-
-def embed(
-    embedding: Float[Tensor, "state channel"], states: Integer[Tensor, "height width"]
-) -> Float[Tensor, "quarter_height quarter_width channel"]:
-    """Return the embedded states: of each 4x4 pixels, the mean of the four in the middle.
-
-    That is what bilinear interpolation to a quarter of the size reads.
-    """
-    middle = [states[top::4, left::4] for top in (1, 2) for left in (1, 2)]
-    pixels = torch.stack(middle)
-    counts = [(pixels == state).sum(0, dtype=torch.uint8) for state in range(STATES)]
-    return torch.stack(counts, 2).to(embedding.dtype) @ (embedding / len(middle))
 
 
 def moments(x: Float[Tensor, "height width channel"], eps: float) -> Moments:

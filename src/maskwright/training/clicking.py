@@ -1,0 +1,153 @@
+"""Training with a simulated user and the network in the loop, section 4 of InterFormer.
+
+Huang et al., "InterFormer: Real-time Interactive Image Segmentation", ICCV 2023,
+arXiv:2304.02942.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor, nn
+
+from maskwright.data.clicks import (
+    INTERFORMER,
+    TRAINING_SPREAD,
+    draw_more_clicks,
+    next_click,
+)
+from maskwright.data.reference import unknown_map, with_clicks, with_prediction
+from maskwright.models.interformer.loss import IGNORED, click_losses
+from maskwright.models.interformer.mobile import DEVIATION, MEAN
+from maskwright.models.interformer.model import InterFormer, Training
+from maskwright.structures.click import Click
+from maskwright.training.recipe import Batch, Losses
+
+SCALE = torch.tensor([255 / value for value in DEVIATION])[:, None, None]
+SHIFT = torch.tensor(MEAN)[:, None, None] / 255
+
+
+class ClickTraining(nn.Module):
+    """A network that is clicked on before it learns.
+
+    Args:
+        network: What learns.
+        encode_once: Encode an image once for simulation and learning, instead of once for each,
+            and keep the statistics of the encoder's norms. The same where nothing in the encoder
+            is random; nearly a third of the time.
+    """
+
+    def __init__(self, network: InterFormer, *, encode_once: bool = False) -> None:
+        super().__init__()
+        self.network, self.encode_once = network, encode_once
+
+    def train(self, mode: bool = True) -> "ClickTraining":
+        """Set training mode; an encoder that encodes once stays as in inference."""
+        super().train(mode)
+        if self.encode_once:
+            self.network.encoder.eval()
+        return self
+
+    def forward(
+        self,
+        image: Float[Tensor, "batch 3 height width"],
+        label: UInt8[Tensor, "batch height width"],
+    ) -> Training:
+        """Return the logits after some clicks.
+
+        The first click is about in the middle of the object. How many follow is drawn once for
+        the batch; each goes about into the middle of the largest error.
+
+        Args:
+            image: sRGB in [0, 1]; sides are multiples of 32.
+            label: 1 on the object, 0 beside it, 255 where nobody knows.
+        """
+        x = (image - SHIFT.to(image)) * SCALE.to(image)
+        rng = np.random.default_rng(int(torch.randint(2**62, ())))
+        dialogue = SimulatedDialogue(label.cpu().numpy(), rng)
+        more = draw_more_clicks(rng)
+        if self.encode_once:
+            maps = self.network.encode(x)
+            self._simulate(maps, dialogue, more)
+            return self.network.decode_training(maps, dialogue.references().to(x.device))
+        if more:
+            self._simulate(self._encode_as_in_use(x), dialogue, more)
+        return self.network.forward_training(x, dialogue.references().to(x.device))
+
+    @torch.no_grad()
+    def _encode_as_in_use(self, x: Tensor) -> list[Tensor]:
+        self.network.eval()
+        maps = self.network.encode(x)
+        self.train()
+        return maps
+
+    @torch.no_grad()
+    def _simulate(self, maps: list[Tensor], dialogue: "SimulatedDialogue", count: int) -> None:
+        """Let the network, as in use, answer `count` clicks and the user correct it."""
+        self.network.eval()
+        given = [x.detach() for x in maps]
+        for _ in range(count):
+            logits = self.network.decode(given, dialogue.references().to(given[0].device))
+            dialogue.go_on((logits[:, 1] > logits[:, 0]).cpu().numpy())
+        self.train()
+
+
+class SimulatedDialogue:
+    """What the user has clicked in a batch so far.
+
+    Args:
+        labels: As in `ClickTraining.forward`.
+        rng: Draws where exactly a click goes.
+    """
+
+    def __init__(self, labels: UInt8[np.ndarray, "batch h w"], rng: np.random.Generator) -> None:
+        self.truths = labels == 1
+        self.ignored = labels == IGNORED
+        self.rng = rng
+        size = labels.shape[1:]
+        self.maps = [unknown_map((size[0], size[1])) for _ in labels]
+        self.clicks: list[list[Click]] = [[] for _ in labels]
+        self._click(np.zeros(labels.shape, np.bool_))
+
+    def references(self) -> UInt8[Tensor, "batch 1 h w"]:
+        """Return the reference maps."""
+        return torch.from_numpy(np.stack(self.maps))[:, None]
+
+    def go_on(self, predictions: Bool[np.ndarray, "batch h w"]) -> None:
+        """Read what was predicted into the maps, and click into the largest error of each."""
+        self.maps = [
+            with_prediction(reference, prediction)
+            for reference, prediction in zip(self.maps, predictions, strict=True)
+        ]
+        self._click(predictions)
+
+    def _click(self, predictions: Bool[np.ndarray, "batch h w"]) -> None:
+        for index, prediction in enumerate(predictions):
+            click = next_click(
+                prediction,
+                self.truths[index],
+                clicks=self.clicks[index],
+                protocol=INTERFORMER,
+                ignored=self.ignored[index],
+                spread=TRAINING_SPREAD,
+                pick=self.rng.integers,
+            )
+            if click is not None:
+                self.clicks[index].append(click)
+                self.maps[index] = with_clicks(self.maps[index], [click])
+
+
+def losses(model: nn.Module, batch: Batch) -> Losses:
+    """Return the normalised focal losses of both heads.
+
+    Args:
+        model: A `ClickTraining`, in training.
+        batch: Image and label, as `ClickTraining.forward` takes them.
+    """
+    found: Training = model(batch["image"], batch["label"])
+    return click_losses(Training(*(x.float() for x in found)), batch["label"])._asdict()
+
+
+def network_of(model: nn.Module) -> nn.Module:
+    """Return the network inside a `ClickTraining`: what is stored at the end of a run."""
+    assert isinstance(model, ClickTraining)
+    return model.network

@@ -1,0 +1,109 @@
+"""The small click network that ships with the package.
+
+Command: maskwright train interformer_mini --set data=DIR
+Hardware, time: TODO
+Data: photos with objects as listed in `data/embedded_objects.py`, ImageNet weights to start from.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors.torch import load_file
+from torch import optim
+
+from maskwright.data.embedded_objects import ObjectSources
+from maskwright.data.object_crops import ObjectCropPlan
+from maskwright.errors import UsageError
+from maskwright.layers.conv import channels_last
+from maskwright.models.interformer.config import MINI
+from maskwright.models.interformer.mobile import start_from_imagenet
+from maskwright.models.interformer.model import InterFormer, build
+from maskwright.training.click_groups import groups
+from maskwright.training.click_validation import ClickValidation
+from maskwright.training.clicking import ClickTraining, losses, network_of
+from maskwright.training.recipe import Job, warmup_cosine
+from maskwright.weights.load import load_model
+
+IMAGENET = Path("weights") / "mobilenetv2_imagenet.safetensors"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `--set` may change.
+
+    Attributes:
+        data: The folder of real data.
+        start: A network to go on from, a name or a file; empty: MobileNetV2 of ImageNet.
+        steps: Steps of the whole run.
+        batch: Crops of a step.
+        side_px: Side of a crop.
+        learning_rate: Of all but MobileNetV2.
+        layer_decay: Factor from each stage of MobileNetV2 to the one before it.
+        validated: How many held-out objects are clicked on.
+        precision: "no" computes in fp32, "bf16" mixed.
+        workers: Processes that make crops.
+        seed: Of everything random.
+    """
+
+    data: str = "../shared/data"
+    start: str = ""
+    steps: int = 5000
+    batch: int = 8
+    side_px: int = 256
+    learning_rate: float = 1e-3
+    layer_decay: float = 0.8
+    validated: int = 40
+    precision: str = "no"
+    workers: int = 1
+    seed: int = 0
+
+
+def job(settings: Settings) -> Job:
+    """Return the training job."""
+    sources = ObjectSources(settings.data, seed=settings.seed)
+    network = _network(settings)
+    channels_last(network)
+    return Job(
+        model=ClickTraining(network, encode_once=True),
+        dataset=sources.training(ObjectCropPlan(side_px=settings.side_px)),
+        validate=ClickValidation.of(sources.held_out(), settings.validated, MINI),
+        validate_every=500,
+        losses=losses,
+        optimizer=optim.AdamW(
+            groups(
+                network,
+                MINI,
+                learning_rate=settings.learning_rate,
+                layer_decay=settings.layer_decay,
+            )
+        ),
+        rate=warmup_cosine(warmup=200, steps=settings.steps),
+        steps=settings.steps,
+        batch=settings.batch,
+        paper="interformer",
+        config=MINI,
+        source="maskwright recipe interformer_mini",
+        save_every=50,
+        average=0.998,
+        clip=1.0,
+        precision=settings.precision,
+        workers=settings.workers,
+        seed=settings.seed,
+        finish=network_of,
+    )
+
+
+def _network(settings: Settings) -> InterFormer:
+    if settings.start:
+        model, _, config = load_model(settings.start)
+        if config != MINI or not isinstance(model, InterFormer):
+            raise UsageError(
+                f"expected the weights of a small click network, {settings.start} holds others;"
+                " use --set start= to start from ImageNet's"
+            )
+        return model
+    network = build(MINI)
+    network.load_state_dict(
+        start_from_imagenet(load_file(Path(settings.data) / IMAGENET)), strict=False
+    )
+    return network
