@@ -27,12 +27,19 @@ from maskwright.data.scenes import (
     pyramid,
     yolo_scenes,
 )
-from maskwright.data.sources import FolderBackgrounds, FolderForegrounds
+from maskwright.data.sources import (
+    FolderBackgrounds,
+    FolderForegrounds,
+    ProceduralBackgrounds,
+    ProceduralForegrounds,
+    Source,
+)
 from maskwright.data.splits import split_backgrounds, split_foregrounds
 from maskwright.image.resize import resize
 from maskwright.structures import rle
 
 LONG_SIDE_PX = 512  # of photos in memory
+DRAWN_PX = (512, 512)
 HELD_OUT_SEED = 4
 HELD_OUT_LEAST_SHARE = 0.01
 
@@ -91,12 +98,15 @@ class ObjectSources:
     """Photos with objects in a folder.
 
     Attributes:
-        folder: Holds the folders of `COLLECTIONS`, `matting_fg_real` and `backgrounds`.
+        folder: Holds the folders of `COLLECTIONS`, `matting_fg_real` and `backgrounds`; empty
+            for drawn things on drawn scenes, none of them held out.
         seed: Of everything random in training.
+        drawn: How many things are drawn where there is no folder.
     """
 
     folder: str
     seed: int = 0
+    drawn: int = 160
 
     def training(self, plan: ObjectCropPlan, *, length: int = 10_000) -> ObjectCrops:
         """Return crops of the photos to train on; reads them all, which takes half a minute.
@@ -105,7 +115,7 @@ class ObjectSources:
             DataError: If a folder is missing or damaged.
         """
         scenes = []
-        for collection in COLLECTIONS:
+        for collection in COLLECTIONS if self.folder else ():
             found = collection.open(Path(self.folder) / collection.folder)
             files = found.files.training
             read = [found.scene(file, long_side_px=LONG_SIDE_PX) for file in files]
@@ -120,7 +130,7 @@ class ObjectSources:
             DataError: If a folder is missing or damaged.
         """
         objects: list[HeldOutObject] = []
-        for number, collection in enumerate(COLLECTIONS):
+        for number, collection in enumerate(COLLECTIONS if self.folder else ()):
             found = collection.open(Path(self.folder) / collection.folder)
             rng = np.random.default_rng([HELD_OUT_SEED, number])
             for file in found.files.held_out:
@@ -132,15 +142,24 @@ class ObjectSources:
         return tuple(objects)
 
     def _composites(self) -> Composites:
-        folder = Path(self.folder) / "matting_fg_real"
-        files = split_foregrounds(folder / "fg").training
-        rows = [TrainingRow(file.stem, file, folder / "alpha" / file.name) for file in files]
-        things = FolderForegrounds(rows)
-        scenes = FolderBackgrounds(split_backgrounds(Path(self.folder) / "backgrounds").training)
+        things, scenes = self._things(), self._scenes()
         return Composites(
             [_thing(things[index]) for index in range(len(things))],
             [pyramid(_shrunk(scenes[index])) for index in range(len(scenes))],
         )
+
+    def _things(self) -> Source[Foreground]:
+        if not self.folder:
+            return ProceduralForegrounds(self.drawn, DRAWN_PX, seed=self.seed)
+        folder = Path(self.folder) / "matting_fg_real"
+        files = split_foregrounds(folder / "fg").training
+        rows = [TrainingRow(file.stem, file, folder / "alpha" / file.name) for file in files]
+        return FolderForegrounds(rows)
+
+    def _scenes(self) -> Source[np.ndarray]:
+        if not self.folder:
+            return ProceduralBackgrounds(self.drawn, DRAWN_PX, seed=self.seed)
+        return FolderBackgrounds(split_backgrounds(Path(self.folder) / "backgrounds").training)
 
 
 def chosen(scene: Scene, rng: np.random.Generator, *, most: int) -> list[Part]:

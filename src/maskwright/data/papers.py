@@ -1,4 +1,4 @@
-"""What the papers' recipes train on: foregrounds of a published set on scenes, or drawn ones."""
+"""What the papers' recipes train on, found in the folders of published sets."""
 
 from pathlib import Path
 
@@ -6,6 +6,8 @@ import numpy as np
 
 from maskwright.data.augmentation import Augmentation
 from maskwright.data.foreground import Foreground
+from maskwright.data.interactive import benchmark_objects
+from maskwright.data.labelled import InstancePhotos, MaskedPhotos, PanopticPhotos
 from maskwright.data.loader import Compositions
 from maskwright.data.matting import pictures, training_set
 from maskwright.data.sources import (
@@ -52,3 +54,40 @@ def paper_compositions(
         found = pictures(Path(backgrounds) if backgrounds else root / "bg")
         scenes = FolderBackgrounds(list(found.values()))
     return Compositions(things, scenes, plan=plan, seed=seed)
+
+
+def coco_panoptic_photos(folder: Path) -> PanopticPhotos:
+    """Return COCO panoptic train2017; its maps lie beside the annotations or in the folder.
+
+    Raises:
+        DataError: If a file is missing or not COCO's.
+    """
+    name = "panoptic_train2017"
+    beside = folder / "annotations" / name
+    maps = beside if beside.is_dir() else folder / name
+    return PanopticPhotos(folder / "annotations" / f"{name}.json", maps, folder / "train2017")
+
+
+def lvis_photos(folder: Path, *, images: Path) -> InstancePhotos:
+    """Return LVIS v1 train; its annotations lie in the folder or in `annotations` in it.
+
+    Args:
+        folder: Of the annotations.
+        images: Folder with COCO's `train2017` and `val2017`.
+
+    Raises:
+        DataError: If a file is missing or not LVIS's.
+    """
+    name = "lvis_v1_train.json"
+    below = folder / "annotations" / name
+    return InstancePhotos(below if below.is_file() else folder / name, images)
+
+
+def masked_photos(folder: Path, *, layout: str = "plain") -> MaskedPhotos:
+    """Return the photos of a folder with masks; see `interactive.benchmark_objects`.
+
+    Raises:
+        DataError: If a file is missing or has no partner.
+        UsageError: If the layout is unknown.
+    """
+    return MaskedPhotos(benchmark_objects(folder, layout=layout))

@@ -8,11 +8,10 @@ from torch.nn import functional as F
 from maskwright.errors import UsageError
 from maskwright.models import interformer
 from maskwright.models.interformer import quick_head, quick_neck
-from maskwright.models.interformer.neck import FeedForward
+from maskwright.models.interformer.neck import FeedForward, embed
 from maskwright.models.interformer.pyramid import image_norm
 from maskwright.models.interformer.quick import QuickDecoder
 from maskwright.models.interformer.quick_head import add_enlarged_convolution
-from maskwright.models.interformer.neck import embed
 from maskwright.models.interformer.quick_neck import QuickFeedForward
 from maskwright.structures.box import Box
 

@@ -32,8 +32,10 @@ class Settings:
     """What `--set` may change.
 
     Attributes:
-        data: The folder of real data.
-        start: A network to go on from, a name or a file; empty: MobileNetV2 of ImageNet.
+        data: The folder of real data; empty for drawn things on drawn scenes.
+        start: A network to go on from, a name or a file; empty: MobileNetV2 of ImageNet, which
+            lies in the folder of real data, or noise.
+        procedural: How many things are drawn where there is no real data.
         steps: Steps of the whole run.
         batch: Crops of a step.
         side_px: Side of a crop.
@@ -45,8 +47,9 @@ class Settings:
         seed: Of everything random.
     """
 
-    data: str = "../shared/data"
+    data: str = ""
     start: str = ""
+    procedural: int = 160
     steps: int = 5000
     batch: int = 8
     side_px: int = 256
@@ -60,13 +63,14 @@ class Settings:
 
 def job(settings: Settings) -> Job:
     """Return the training job."""
-    sources = ObjectSources(settings.data, seed=settings.seed)
+    sources = ObjectSources(settings.data, seed=settings.seed, drawn=settings.procedural)
+    held_out = sources.held_out()
     network = _network(settings)
     channels_last(network)
     return Job(
         model=ClickTraining(network, encode_once=True),
         dataset=sources.training(ObjectCropPlan(side_px=settings.side_px)),
-        validate=ClickValidation.of(sources.held_out(), settings.validated, MINI),
+        validate=ClickValidation.of(held_out, settings.validated, MINI) if held_out else None,
         validate_every=500,
         losses=losses,
         optimizer=optim.AdamW(
@@ -103,7 +107,7 @@ def _network(settings: Settings) -> InterFormer:
             )
         return model
     network = build(MINI)
-    network.load_state_dict(
-        start_from_imagenet(load_file(Path(settings.data) / IMAGENET)), strict=False
-    )
+    if settings.data:
+        imagenet = load_file(Path(settings.data) / IMAGENET)
+        network.load_state_dict(start_from_imagenet(imagenet), strict=False)
     return network
