@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from maskwright.data.reference import unknown_map, with_clicks, with_prediction
+from maskwright.data.reference import unknown_map, with_clicks, with_prediction, zoom_region
 from maskwright.errors import ShapeError, UsageError
+from maskwright.structures.box import Box
 from maskwright.structures.click import Click
 
 CASES = torch.load(Path(__file__).parents[1] / "parity/interformer_behaviour.pt", weights_only=True)
@@ -47,6 +48,7 @@ def test_a_click_is_sure_of_81_pixels_whatever_they_were():
             near = (row - 12) ** 2 + (column - 15) ** 2 <= 25
             assert after[row, column] == (4 if near else 1)
     assert (reference == 1).all()
+    assert np.count_nonzero(with_clicks(unknown_map((29, 31)), [Click(30, 0)]) == 4) == 26
 
 
 def test_of_clicks_made_at_once_the_object_wins_and_of_later_ones_the_newest():
@@ -70,3 +72,24 @@ def test_a_click_outside_and_a_mask_of_another_size_are_refused():
         with_clicks(unknown_map((5, 7)), [Click(7, 0)])
     with pytest.raises(ShapeError, match=r"the size of the map, \(5, 7\), got \(7, 5\)"):
         with_prediction(unknown_map((5, 7)), np.zeros((7, 5), bool))
+
+
+def test_regions_are_the_official_ones():
+    assert CASES["roi_cases"]
+    for case in CASES["roi_cases"]:
+        found = zoom_region(case["ref"][0, 0].numpy(), case["pre"][0, 0].numpy() == 1)
+        left, top, right, bottom = case["roi"].flatten().int().tolist()
+        assert found == Box(left, top, right, bottom)
+
+
+def test_a_region_lies_around_clicks_and_mask_on_multiples_of_32():
+    nothing, reference = np.zeros((96, 160), bool), unknown_map((96, 160))
+    assert zoom_region(reference, nothing) == Box(0, 0, 160, 96)
+    clicked = with_clicks(reference, [Click(80, 48, False)])
+    assert zoom_region(clicked, nothing) == Box(64, 32, 128, 96)
+    corner = with_clicks(reference, [Click(159, 95)])
+    assert zoom_region(corner, nothing) == Box(128, 64, 160, 96)
+    mask = nothing.copy()
+    mask[40:44, 10:50] = True
+    assert zoom_region(reference, mask) == Box(0, 0, 64, 64)
+    assert zoom_region(clicked, mask) == Box(0, 0, 128, 64)

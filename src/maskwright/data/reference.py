@@ -6,16 +6,19 @@ one step at a time, so that the map remembers the last few of them. Maps are uin
 never changed in place.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, UInt8
 
 from maskwright.errors import ShapeError
+from maskwright.structures.box import Box
 from maskwright.structures.click import Click
 
 BACKGROUND, MAYBE_BACKGROUND, UNKNOWN, MAYBE_OBJECT, OBJECT = range(5)
 DISK_PX = 5
+ZOOM, REGION_PX = 1.4, 32
 # One step towards the object and away from it; what a click said is never moved.
 _TOWARDS = np.array([BACKGROUND, UNKNOWN, MAYBE_OBJECT, MAYBE_OBJECT, OBJECT], np.uint8)
 _AWAY = np.array([BACKGROUND, MAYBE_BACKGROUND, MAYBE_BACKGROUND, UNKNOWN, OBJECT], np.uint8)
@@ -78,6 +81,29 @@ def with_prediction(
             " use the one made for this photo"
         )
     return np.where(mask, _TOWARDS[reference], _AWAY[reference])
+
+
+def zoom_region(reference: UInt8[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"]) -> Box:
+    """Return where to look closer: around the last mask and all clicks, in multiples of 32 pixels.
+
+    Args:
+        reference: The map; its sides are multiples of 32.
+        mask: The last prediction.
+    """
+    seen = mask | (reference == BACKGROUND) | (reference == OBJECT)
+    if not seen.any():
+        return Box(0, 0, seen.shape[1], seen.shape[0])
+    (top, bottom), (left, right) = (_span(seen.any(1 - axis)) for axis in (0, 1))
+    return Box(left, top, right, bottom)
+
+
+def _span(seen: Bool[np.ndarray, " pixel"]) -> tuple[int, int]:
+    """Return the first and the last edge, along one axis, of the region around what was seen."""
+    at = np.flatnonzero(seen)
+    first, last = int(at[0]), int(at[-1]) + 1
+    centre, reach = (first + last) / 2, max((last - first) * ZOOM, REGION_PX) / 2
+    start = math.floor(max(centre - reach, 0) / REGION_PX) * REGION_PX
+    return start, math.ceil(min(centre + reach, len(seen)) / REGION_PX) * REGION_PX
 
 
 def _near(size: tuple[int, int], clicks: Sequence[Click], reach_px: int) -> Bool[np.ndarray, "h w"]:

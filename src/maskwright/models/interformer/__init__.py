@@ -2,9 +2,9 @@
 
 Paper: Huang et al., "InterFormer: Real-time Interactive Image Segmentation", ICCV 2023.
 Section 3 network: `model.py:InterFormer`, encoder: `encoder.py`, `pyramid.py` · interactive
-attention (I-MSA): `neck.py`, `attention.py` · zoom-in: `neck.py:Stage.sharpen`,
-`reference.py:zoom_region` · clicks and earlier masks: `reference.py` · head: `head.py` · training:
-`loss.py` · ours: `mobile.py`, and the same decoder rewritten to answer fast: `quick.py`.
+attention (I-MSA): `neck.py`, `attention.py` · zoom-in: `neck.py:Stage.sharpen` · head: `head.py` ·
+training: `loss.py` · clicks, earlier masks and where to zoom in: `maskwright/data/reference.py` ·
+ours: `mobile.py`, and the same decoder rewritten to answer fast: `quick.py`.
 """
 
 from maskwright.models.interformer.config import Config as Config

@@ -96,7 +96,7 @@ class InterFormer(nn.Module):
 
         Args:
             maps: Of `encode`: as many as reference maps, or of one image for several objects.
-            reference: What is known of each pixel, 0 to 4 (`reference.py`).
+            reference: What is known of each pixel, 0 to 4 (`data/reference.py`).
             regions: For each reference map, the part of the image to which the network's refining
                 blocks are confined, in multiples of 32 pixels; None is the whole image.
 
