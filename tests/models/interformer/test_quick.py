@@ -86,9 +86,11 @@ def test_regions_are_checked():
 
 
 def test_states_are_embedded_as_by_interpolation():
-    neck, states = network().neck, reference(28, 36)
-    expected = neck.embed(states)[0].permute(1, 2, 0)
-    torch.testing.assert_close(embed(neck.embedding, states[0, 0]), expected, rtol=0, atol=1e-6)
+    embedding, states = network().neck.embedding, reference(28, 36)
+    full = F.embedding(states[:, 0].long(), embedding).permute(0, 3, 1, 2)
+    expected = F.interpolate(full, scale_factor=0.25, mode="bilinear").permute(0, 2, 3, 1)
+    found = embed(embedding, states[:, 0])
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("entries", [1, 5 * 11 * 21, 2**19])
