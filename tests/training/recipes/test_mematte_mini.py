@@ -1,10 +1,13 @@
 import pytest
 import torch
 
+from maskwright.data.embedded import Sources
 from maskwright.errors import UsageError
 from maskwright.models import a2u, mematte
 from maskwright.models.mematte.config import MINI
 from maskwright.training.distillation import shift_routers
+from maskwright.training.inputs import matting_input
+from maskwright.training.recipes import mematte_mini
 from maskwright.training.recipes.mematte_mini import Settings, job
 from maskwright.weights.load import load_model, save_model
 
@@ -17,6 +20,12 @@ def step(wanted):
     torch.stack(list(losses.values())).sum().backward()
     assert all(loss.isfinite() for loss in losses.values())
     return losses
+
+
+@pytest.fixture(autouse=True)
+def shifted_by_small_crops(monkeypatch):
+    monkeypatch.setattr(mematte_mini, "SHIFTED_SIDE_PX", 128)
+    monkeypatch.setattr(mematte_mini, "SHIFTED_CROPS", 3)
 
 
 @pytest.fixture
@@ -45,6 +54,16 @@ def test_the_student_starts_from_its_teacher_and_learns_to_route(teacher):
         assert parameter.grad is not None, name
     routers = [block.router for block in network.encoder.blocks if hasattr(block, "router")]
     assert len(routers) == 4 and all(r.leave.weight.grad.any() for r in routers)
+
+
+def test_the_finished_student_keeps_the_share_asked_for(teacher):
+    wanted = job(Settings(stage="student", teacher=str(teacher), kept=0.5, **SMALL))
+    network = wanted.finish(wanted.model).eval()
+    large = Sources("", drawn=SMALL["procedural"], seed=0).training(128)
+    samples = [large[0, index] for index in range(3)]
+    inputs = [matting_input(s["image"][None], s["trimap"][None]) for s in samples]
+    kept = torch.cat([network.trace(x).keep.flatten() for x in inputs])
+    assert kept.float().mean().item() == pytest.approx(0.5, abs=0.05)
 
 
 def test_what_a_student_has_from_its_teacher_learns_slower(teacher):

@@ -28,13 +28,16 @@ from maskwright.training.distillation import (
     Trained,
     network_of,
     read_teacher,
+    shift_routers,
     student_of,
 )
+from maskwright.training.inputs import matting_input
 from maskwright.training.recipe import Job, warmup_cosine
 from maskwright.training.validation import MattingValidation
 from maskwright.weights.load import load_model
 
 STARTED = ("decoder.detail.", "encoder.trunk.backbone.")  # from `a2u-mini`
+SHIFTED_SIDE_PX, SHIFTED_CROPS = 1024, 14
 TEACHER = Path("runs/mematte_mini-teacher/mematte_mini-teacher.safetensors")
 
 
@@ -56,6 +59,8 @@ class Settings:
         budget: Share of the tokens that routers learn to keep.
         budget_weight: How much a departure from it weighs; in so short a run the paper's 1 would
             leave the routers to keep most.
+        kept: Share of the tokens that the finished student keeps of large crops: at the end its
+            routers' thresholds are moved (`shift_routers`).
         validated: How many held-out composites are scored.
         precision: "no" computes in fp32, "bf16" mixed.
         workers: Processes that make crops.
@@ -73,6 +78,7 @@ class Settings:
     learning_rate: float = 1e-3
     budget: float = 0.25
     budget_weight: float = 20.0
+    kept: float = 0.27
     validated: int = 24
     precision: str = "no"
     workers: int = 1
@@ -115,7 +121,7 @@ def job(settings: Settings) -> Job:
         workers=settings.workers,
         seed=settings.seed,
         name=f"mematte_mini-{settings.stage}",
-        finish=network_of,
+        finish=lambda model: _finished(model, sources, share=settings.kept),
     )
 
 
@@ -162,6 +168,18 @@ def start_from(network: MemoryEfficientMatting, start: nn.Module) -> None:
             "expected a compact A2U network or a MEMatte to start from, got "
             f"{type(start).__name__}; use --set start= to start fresh"
         )
+
+
+def _finished(model: nn.Module, sources: Sources, *, share: float) -> nn.Module:
+    """Return the network to store; routers keep a share of large crops, as photos are large."""
+    network = network_of(model)
+    assert isinstance(network, MemoryEfficientMatting)
+    if network.routers:
+        crops = sources.training(SHIFTED_SIDE_PX)
+        samples = [crops[0, index] for index in range(SHIFTED_CROPS)]
+        inputs = [matting_input(s["image"][None], s["trimap"][None]) for s in samples]
+        shift_routers(network, inputs, share=share)
+    return network
 
 
 def _optimizer(
