@@ -7,38 +7,28 @@ the answers, so that an earlier answer is the dialogue as it was then.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, UInt8
-from numpy.typing import NDArray
+from jaxtyping import Float32, UInt8
 from torch import Tensor
 
-from maskwright.data.reference import (
-    BACKGROUND,
-    OBJECT,
-    unknown_map,
-    with_clicks,
-    with_prediction,
-)
-from maskwright.data.starts import Start, start_from_box, start_from_scribble
+from maskwright.data.reference import unknown_map, with_prediction
 from maskwright.errors import UsageError, WeightsError
 from maskwright.image.io import PhotoSource, read_mask, read_photo
+from maskwright.inference.answer import Answer as Answer
 from maskwright.inference.device import pick_device, pick_dtype, pick_encoding_dtype
-from maskwright.inference.enlarge import enlarged_mask, enlarged_probability
+from maskwright.inference.enlarge import enlarged_mask
 from maskwright.inference.features import ImageFeatures, hash_image, hash_weights
 from maskwright.inference.memory import reused_memory
-from maskwright.inference.scale import Scale, scale_for
+from maskwright.inference.prompt import Prompt as Prompt
+from maskwright.inference.prompt import Told, tell
+from maskwright.inference.scale import scale_for
 from maskwright.layers.conv import folded
 from maskwright.models.interformer.config import Config
 from maskwright.models.interformer.model import InterFormer
 from maskwright.models.interformer.quick import Prepared, QuickDecoder
-from maskwright.structures import rle
 from maskwright.structures.box import Box
 from maskwright.structures.click import Click
 from maskwright.structures.scribble import Scribble
@@ -47,85 +37,6 @@ from maskwright.weights.load import load_model
 # Most pixels that a network sees of a photo, by its encoder; 4:3 is 1024 x 768 and 640 x 480.
 MOST_PX = {"vit": 1024 * 768, "mobilenetv2": 640 * 480}
 PAPER = "interformer"
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """The mask of one object, and the state of the dialogue about it.
-
-    Attributes:
-        image: Which photo, as in `ImageFeatures`.
-        scale: Its size, and the size at which it was seen.
-        reference: What is known of each pixel seen, 0 to 4, moved by this answer.
-        margin: By how much the object's logit exceeds the background's, at a quarter of what was
-            seen; None where no network was asked.
-        given: The mask that came from elsewhere, bool (h, w); None once a network has answered.
-        milliseconds: From the clicks to the margin; of all objects that were answered together.
-    """
-
-    image: str
-    scale: Scale
-    reference: UInt8[np.ndarray, "padded_height padded_width"]
-    margin: Float32[np.ndarray, "rows columns"] | None = None
-    given: Bool[np.ndarray, "h w"] | None = None
-    milliseconds: float = 0.0
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of the upright photo."""
-        return self.scale.size
-
-    @cached_property
-    def mask(self) -> Bool[np.ndarray, "h w"]:
-        """True on the object; made at the photo's size when first asked for."""
-        if self.margin is None:
-            return np.zeros(self.size, np.bool_) if self.given is None else self.given
-        mask = enlarged_mask(self.margin, self.size, seen=self.scale.seen)
-        return self._as_clicked(mask) if self.scale.is_enlarged else mask
-
-    @cached_property
-    def probability(self) -> Float32[np.ndarray, "h w"]:
-        """How likely each pixel belongs to the object, in [0, 1]; made when first asked for."""
-        if self.margin is None:
-            return self.mask.astype(np.float32)
-        probability = enlarged_probability(self.margin, self.size, seen=self.scale.seen)
-        return self._as_clicked(probability) if self.scale.is_enlarged else probability
-
-    @cached_property
-    def rle(self) -> dict[str, Any]:
-        """The mask in COCO's compressed run-length code; made when first asked for."""
-        # Runs go down the columns; OpenCV turns a large mask five times faster than NumPy does.
-        turned = cv2.transpose(np.ascontiguousarray(self.mask).view(np.uint8))
-        return rle.encode(turned.view(np.bool_).T)
-
-    @cached_property
-    def area(self) -> int:
-        """How many pixels belong to the object."""
-        return int(np.count_nonzero(self.mask))
-
-    def _as_clicked(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Return a map with 0 and 1 where clicks are sure: in an icon, each pixel counts."""
-        states = self.scale.at_centres(self.reference)
-        return np.select([states == BACKGROUND, states == OBJECT], [0, 1], values).astype(
-            values.dtype
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class Prompt:
-    """What is new about one object.
-
-    Attributes:
-        clicks: The new clicks only, in their order; where disks meet, the newest wins.
-        previous: The answer to what was clicked before; None begins anew.
-        box: Around the object.
-        scribbles: Lines on it or beside it.
-    """
-
-    clicks: Sequence[Click] = ()
-    previous: Answer | None = None
-    box: Box | None = None
-    scribbles: Sequence[Scribble] = ()
 
 
 class Clicker:
@@ -156,6 +67,7 @@ class Clicker:
         self.dtype = pick(dtype, self.device)
         self.most_px = most_px or MOST_PX[config.encoder]
         self.weights = hash_weights(model, config)
+        self._refines = any(config.refine)
         self._decoder = QuickDecoder(model).to(self.device)
         self._model = folded(model).requires_grad_(False).to(self.device, self.dtype)
         self._last: tuple[ImageFeatures, Prepared] | None = None
@@ -276,29 +188,33 @@ class Clicker:
         features.check_weights(self.weights)
         if not prompts:
             return []
-        references = [_reference(features, prompt) for prompt in prompts]
-        margins = self._margins(features, np.stack(references))
+        told = [tell(features, prompt) for prompt in prompts]
+        margins = self._margins(features, told)
         milliseconds = (time.perf_counter() - started) * 1000
         scale = features.scale
         return [
             Answer(
                 features.image,
                 scale,
-                _moved(reference, margin),
+                _moved(one.reference, margin),
                 margin=margin,
+                clicks=one.clicks,
                 milliseconds=milliseconds,
             )
-            for reference, margin in zip(references, margins, strict=True)
+            for one, margin in zip(told, margins, strict=True)
         ]
 
     def _margins(
-        self, features: ImageFeatures, references: UInt8[np.ndarray, "object height width"]
+        self, features: ImageFeatures, told: Sequence[Told]
     ) -> Float32[np.ndarray, "object rows columns"]:
         prepared = self._prepare(features)
-        reference = torch.from_numpy(references)[:, None].to(self.device)
+        regions = [one.region(features.scale) for one in told] if self._refines else None
+        reference = torch.from_numpy(np.stack([one.reference for one in told]))[:, None]
         with reused_memory(), torch.inference_mode():
-            margins: Tensor = self._decoder.margin(prepared, reference)[:, 0]
-        return margins.cpu().numpy()
+            margins: Tensor = self._decoder.margin(
+                prepared, reference.to(self.device), regions=regions
+            )
+        return margins[:, 0].cpu().numpy()
 
     def _prepare(self, features: ImageFeatures) -> Prepared:
         """Return the features as the decoder takes them; those of the last photo are kept."""
@@ -321,45 +237,6 @@ def _kept(x: Tensor) -> Tensor:
 
 def _flat(pairs: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
     return [x for pair in pairs for x in pair]
-
-
-def _reference(
-    features: ImageFeatures, prompt: Prompt
-) -> UInt8[np.ndarray, "padded_height padded_width"]:
-    """Return the reference map with what is new.
-
-    Raises:
-        UsageError: As for `Clicker.answer`.
-    """
-    previous, scale = prompt.previous, features.scale
-    if previous is not None and (previous.image, previous.scale) != (features.image, scale):
-        raise UsageError(
-            "expected an answer about this photo as the previous one, got one about another photo"
-            " or size; begin anew with None"
-        )
-    reference = unknown_map(scale.padded) if previous is None else previous.reference
-    starts = _starts(scale, prompt)
-    if not any(start.clicks for start in starts):
-        raise UsageError("an answer needs a click, a box or a scribble, got none; add one")
-    for start in starts:
-        if start.mask is not None:
-            reference = with_prediction(reference, scale.fill_up(start.mask))
-        for click in start.clicks:
-            reference = with_clicks(reference, [click])
-    return reference
-
-
-def _starts(scale: Scale, prompt: Prompt) -> list[Start]:
-    """Return box, scribbles and clicks, in this order, in pixels of what the network sees."""
-    starts = []
-    if prompt.box is not None:
-        starts.append(start_from_box(scale.box(prompt.box), scale.seen))
-    for scribble in prompt.scribbles:
-        clicks = [scale.click(Click(x, y, scribble.positive)) for x, y in scribble.points]
-        points = [(click.x, click.y) for click in clicks]
-        starts.append(start_from_scribble(points, scale.seen, positive=scribble.positive))
-    starts.append(Start(tuple(map(scale.click, prompt.clicks))))
-    return starts
 
 
 def _moved(
