@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from maskwright.structures.click import Click as Click
     from maskwright.structures.cutout import Cutout as Cutout
     from maskwright.structures.matte import Matte as Matte
+    from maskwright.structures.segment import Segment as Segment
+    from maskwright.structures.segmentation import Segmentation as Segmentation
     from maskwright.structures.trimap import Trimap as Trimap
     from maskwright.weights.catalog import list_weights as list_weights
 
@@ -31,6 +33,8 @@ _HOME = {
     "ImageFeatures": "maskwright.inference.features",
     "Matte": "maskwright.structures.matte",
     "Matter": "maskwright.inference.matte",
+    "Segment": "maskwright.structures.segment",
+    "Segmentation": "maskwright.structures.segmentation",
     "Trimap": "maskwright.structures.trimap",
     "cut_out": "maskwright.inference.cutout",
     "list_weights": "maskwright.weights.catalog",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int
 
-from maskwright.errors import DataError
+from maskwright.errors import DataError, ShapeError
 
 _FIRST_CHARACTER = 48  # "0"; the six bits of a group reach up to "o"
 _MORE, _SIGN = 0x20, 0x10
@@ -29,6 +29,36 @@ def encode(mask: Bool[np.ndarray, "h w"]) -> dict[str, Any]:
     runs = np.diff(edges)
     if pixels.size and pixels[0]:
         runs = np.concatenate([[0], runs])
+    return {"size": [height, width], "counts": _to_text(runs)}
+
+
+def encode_labels(labels: Int[np.ndarray, "h w"]) -> dict[int, dict[str, Any]]:
+    """Return the RLE of every value of a label map, in rising order, in one pass over the pixels.
+
+    Args:
+        labels: A number per pixel.
+    """
+    pixels = labels.ravel(order="F")
+    edges = np.concatenate([[0], np.flatnonzero(pixels[1:] != pixels[:-1]) + 1, [pixels.size]])
+    found = np.stack([edges[:-1], edges[1:]], axis=1)[: pixels.size]
+    values = pixels[found[:, 0]]
+    order = np.argsort(values, kind="stable")
+    names, firsts = np.unique(values[order], return_index=True)
+    size = (labels.shape[0], labels.shape[1])
+    groups = np.split(found[order], firsts[1:])
+    return {
+        value: from_spans(group, size)
+        for value, group in zip(names.tolist(), groups, strict=False)  # no value, one empty group
+    }
+
+
+def from_spans(found: Int[np.ndarray, "span 2"], size: tuple[int, int]) -> dict[str, Any]:
+    """Return the RLE of spans as `spans` gives them: sorted, not touching, within `size`."""
+    height, width = size
+    edges = np.concatenate([[0], found.ravel(), [height * width]])
+    runs = np.diff(edges)
+    if len(runs) > 1 and runs[-1] == 0:
+        runs = runs[:-1]
     return {"size": [height, width], "counts": _to_text(runs)}
 
 
@@ -51,6 +81,43 @@ def area(rle: Mapping[str, Any]) -> int:
         DataError: If the RLE is damaged or does not cover its size exactly.
     """
     return int(_checked(rle)[2][1::2].sum())
+
+
+def spans(rle: Mapping[str, Any]) -> Int[np.ndarray, "span 2"]:
+    """Return [start, end) of each unbroken run of the object, pixels counted down the columns.
+
+    Raises:
+        DataError: If the RLE is damaged or does not cover its size exactly.
+    """
+    runs = _checked(rle)[2]
+    ends = np.cumsum(runs)
+    found = np.stack([(ends - runs)[1::2], ends[1::2]], axis=1)
+    found = found[found[:, 0] < found[:, 1]]
+    if not len(found):
+        return found
+    is_first = np.concatenate([[True], found[1:, 0] > found[:-1, 1]])
+    firsts = np.flatnonzero(is_first)
+    lasts = np.concatenate([firsts[1:] - 1, [len(found) - 1]])
+    return np.stack([found[firsts, 0], found[lasts, 1]], axis=1)
+
+
+def box_of_spans(found: Int[np.ndarray, "span 2"], height: int) -> tuple[int, int, int, int]:
+    """Return the edges (x0, y0, x1, y1) of the smallest box around the object, half-open.
+
+    Args:
+        found: As `spans` gives them, at least one.
+        height: Of the mask.
+
+    Raises:
+        ShapeError: If there is no span.
+    """
+    if not len(found):
+        raise ShapeError("a box needs an object of one pixel or more, got none; leave it out")
+    left, top = np.divmod(found[:, 0], height)
+    right, bottom = np.divmod(found[:, 1] - 1, height)
+    is_tall = bool((left != right).any())  # such a span leaves a column at the bottom
+    rows = (0, height) if is_tall else (int(top.min()), int(bottom.max()) + 1)
+    return int(left.min()), rows[0], int(right.max()) + 1, rows[1]
 
 
 def _checked(rle: Mapping[str, Any]) -> tuple[int, int, Int[np.ndarray, " run"]]:
