@@ -4,7 +4,7 @@ import pytest
 from maskwright.errors import UsageError
 from maskwright.image.photo import Photo
 from maskwright.inference.scale import Scale, scale_for
-from maskwright.models.interformer.mobile import DEVIATION, MEAN
+from maskwright.layers.mobilenet import DEVIATION, MEAN
 from maskwright.structures.box import Box
 from maskwright.structures.click import Click
 

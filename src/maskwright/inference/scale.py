@@ -15,7 +15,7 @@ from torch import Tensor
 from maskwright.image.colour import network_rgb
 from maskwright.image.photo import Photo
 from maskwright.image.resize import resize
-from maskwright.models.interformer.mobile import DEVIATION, MEAN
+from maskwright.layers.mobilenet import DEVIATION, MEAN
 from maskwright.models.interformer.model import ALIGN_PX, padded_size
 from maskwright.structures.box import Box
 from maskwright.structures.click import Click

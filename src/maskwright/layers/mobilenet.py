@@ -24,6 +24,9 @@ STAGES = (
     (6, 160, 3, 2),
     (6, 320, 1, 1),
 )
+CHANNELS = tuple(STAGES[row][1] for row in (1, 2, 4, 6))  # at 1/4, 1/8, 1/16, 1/32
+MEAN = (123.675, 116.28, 103.53)  # of the input's normalisation, of 0 to 255
+DEVIATION = (58.395, 57.12, 57.375)
 
 
 class InvertedResidual(nn.Module):
@@ -108,6 +111,31 @@ class MobileNetV2(nn.Module):
             else:
                 maps.append(x)
         return maps
+
+
+class MobileEncoder(nn.Module):
+    """Return MobileNetV2's maps at strides 4, 8, 16 and 32."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = MobileNetV2()
+        for name, values in (("mean", MEAN), ("deviation", DEVIATION)):
+            self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
+
+    def forward(
+        self, image: Float[Tensor, "batch 3 height width"]
+    ) -> list[Float[Tensor, "batch _ _ _"]]:
+        """Return the maps, the largest first.
+
+        Args:
+            image: RGB, normalised with ImageNet's mean and deviation.
+        """
+        rgb = (image * self.deviation + self.mean) / 127.5 - 1
+        maps: list[Tensor] = self.backbone(rgb)
+        return maps[1:]
 
 
 def conv_relu6(

@@ -16,8 +16,8 @@ from maskwright.data.clicks import (
     next_click,
 )
 from maskwright.data.reference import unknown_map, with_clicks, with_prediction
+from maskwright.layers.mobilenet import DEVIATION, MEAN
 from maskwright.models.interformer.loss import IGNORED, click_losses
-from maskwright.models.interformer.mobile import DEVIATION, MEAN
 from maskwright.models.interformer.model import InterFormer, Training
 from maskwright.structures.click import Click
 from maskwright.training.recipe import Batch, Losses

@@ -5,9 +5,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from maskwright.layers.mobilenet import DEVIATION, MEAN
 from maskwright.models import interformer
 from maskwright.models.interformer.config import MINI
-from maskwright.models.interformer.mobile import DEVIATION, MEAN, start_from_imagenet
+from maskwright.models.interformer.mobile import start_from_imagenet
 
 sys.path.append(str(Path(__file__).parent))
 from small_networks import MOBILE, network

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from maskwright.layers.stochastic_depth import StochasticDepth, rates
 from maskwright.layers.vit import Attention, Mlp, strips
 from maskwright.models.interformer.config import Config
 from maskwright.models.interformer.position import (
@@ -16,7 +17,6 @@ from maskwright.models.interformer.position import (
     position_for,
     relative_index,
 )
-from maskwright.models.interformer.stochastic_depth import StochasticDepth, rates
 
 TOKEN_PX = 16
 NORM_EPS = 1e-6

@@ -1,4 +1,4 @@
-"""MobileNetV2 in the place of the transformer, and the pyramid on its four maps. Not in the paper.
+"""The pyramid on the four maps of MobileNetV2, in the place of the transformer. Not in the paper.
 
 Unlike the transformer's one map, its large maps know little of what is in the photo: a path from
 the smallest map to the largest tells them.
@@ -6,43 +6,13 @@ the smallest map to the largest tells them.
 
 from collections.abc import Mapping
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from maskwright.layers.mobilenet import STAGES, MobileNetV2, convert_imagenet
+from maskwright.layers.mobilenet import CHANNELS, convert_imagenet
 from maskwright.models.interformer.config import Quad
 from maskwright.models.interformer.head import resize
 from maskwright.models.interformer.pyramid import image_norm
-
-CHANNELS = tuple(STAGES[row][1] for row in (1, 2, 4, 6))  # at 1/4, 1/8, 1/16, 1/32
-MEAN = (123.675, 116.28, 103.53)  # of the input's normalisation, of 0 to 255
-DEVIATION = (58.395, 57.12, 57.375)
-
-
-class MobileEncoder(nn.Module):
-    """Return MobileNetV2's maps at strides 4, 8, 16 and 32."""
-
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.backbone = MobileNetV2()
-        for name, values in (("mean", MEAN), ("deviation", DEVIATION)):
-            self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
-
-    def forward(
-        self, image: Float[Tensor, "batch 3 height width"]
-    ) -> list[Float[Tensor, "batch _ _ _"]]:
-        """Return the maps, the largest first.
-
-        Args:
-            image: RGB, normalised with ImageNet's mean and deviation.
-        """
-        rgb = (image * self.deviation + self.mean) / 127.5 - 1
-        maps: list[Tensor] = self.backbone(rgb)
-        return maps[1:]
 
 
 class MobilePyramid(nn.Module):

@@ -11,10 +11,11 @@ from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
 from maskwright.errors import ShapeError, UsageError
+from maskwright.layers.mobilenet import MobileEncoder
 from maskwright.models.interformer.config import Config
 from maskwright.models.interformer.encoder import Encoder
 from maskwright.models.interformer.head import AuxiliaryHead, Head, resize
-from maskwright.models.interformer.mobile import MobileEncoder, MobilePyramid
+from maskwright.models.interformer.mobile import MobilePyramid
 from maskwright.models.interformer.neck import STRIDES, Neck
 from maskwright.models.interformer.pyramid import Pyramid
 from maskwright.structures.box import Box

@@ -10,10 +10,10 @@ from jaxtyping import Float, Integer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from maskwright.layers.stochastic_depth import StochasticDepth, rates
 from maskwright.models.interformer.attention import TARGET_PX, PoolingAttention
 from maskwright.models.interformer.config import Config
 from maskwright.models.interformer.pyramid import image_norm
-from maskwright.models.interformer.stochastic_depth import StochasticDepth, rates
 from maskwright.structures.box import Box
 
 STATES = 5  # of a pixel of the reference map
