@@ -21,6 +21,7 @@ from maskwright.data.sources import (
 from maskwright.data.splits import split_backgrounds, split_foregrounds
 
 DRAWN_SHARE = 0.3  # of the things, where there are real ones too
+DRAWN_SCENES = 60
 HELD_OUT_SIDE_PX, HELD_OUT_DRAWN = 384, 8
 
 
@@ -51,7 +52,7 @@ class Sources:
         things: list[tuple[float, Source[Foreground]]] = [
             (DRAWN_SHARE, ProceduralForegrounds(drawn, (640, 640), seed=seed))
         ]
-        scenes: Source[np.ndarray] = ProceduralBackgrounds(60, (480, 640), seed=seed)
+        scenes: Source[np.ndarray] = ProceduralBackgrounds(DRAWN_SCENES, (480, 640), seed=seed)
         if self.folder:
             things.append((1 - DRAWN_SHARE, self._real_things(held_out=held_out)))
             found = split_backgrounds(Path(self.folder) / "backgrounds")
