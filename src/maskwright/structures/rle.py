@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, Integer
 
 from maskwright.errors import DataError, ShapeError
 
@@ -32,7 +32,7 @@ def encode(mask: Bool[np.ndarray, "h w"]) -> dict[str, Any]:
     return {"size": [height, width], "counts": _to_text(runs)}
 
 
-def encode_labels(labels: Int[np.ndarray, "h w"]) -> dict[int, dict[str, Any]]:
+def encode_labels(labels: Integer[np.ndarray, "h w"]) -> dict[int, dict[str, Any]]:
     """Return the RLE of every value of a label map, in rising order, in one pass over the pixels.
 
     Args:

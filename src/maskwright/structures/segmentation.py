@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int, Int32
+from jaxtyping import Int32, Integer
 
 from maskwright.errors import ShapeError, UsageError
 from maskwright.structures import rle
@@ -89,7 +89,7 @@ class Segmentation:
 
 
 def semantic_segmentation(
-    labels: Int[np.ndarray, "h w"],
+    labels: Integer[np.ndarray, "h w"],
     categories: Sequence[str],
     *,
     is_thing: Sequence[bool] | None = None,
