@@ -4,6 +4,9 @@ Huang et al., "InterFormer: Real-time Interactive Image Segmentation", ICCV 2023
 arXiv:2304.02942.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
@@ -17,7 +20,8 @@ from maskwright.data.clicks import (
 )
 from maskwright.data.reference import unknown_map, with_clicks, with_prediction
 from maskwright.layers.mobilenet import DEVIATION, MEAN
-from maskwright.models.interformer.loss import IGNORED, click_losses
+from maskwright.models.interformer.loss import IGNORED, OverlapLosses, click_losses
+from maskwright.models.interformer.loss import Losses as FocalLosses
 from maskwright.models.interformer.model import InterFormer, Training
 from maskwright.structures.click import Click
 from maskwright.training.recipe import Batch, Losses
@@ -136,15 +140,25 @@ class SimulatedDialogue:
                 self.maps[index] = with_clicks(self.maps[index], [click])
 
 
-def losses(model: nn.Module, batch: Batch) -> Losses:
-    """Return the normalised focal losses of both heads.
+@dataclass(frozen=True)
+class ClickLosses:
+    """The losses of a batch.
 
-    Args:
-        model: A `ClickTraining`, in training.
-        batch: Image and label, as `ClickTraining.forward` takes them.
+    Attributes:
+        of: What they are made by: the paper's `click_losses`, or `overlap_losses`.
     """
-    found: Training = model(batch["image"], batch["label"])
-    return click_losses(Training(*(x.float() for x in found)), batch["label"])._asdict()
+
+    of: Callable[[Training, Tensor], OverlapLosses | FocalLosses] = click_losses
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Losses:
+        """Return the losses by name.
+
+        Args:
+            model: A `ClickTraining`, in training.
+            batch: Image and label, as `ClickTraining.forward` takes them.
+        """
+        found: Training = model(batch["image"], batch["label"])
+        return self.of(Training(*(x.float() for x in found)), batch["label"])._asdict()
 
 
 def network_of(model: nn.Module) -> nn.Module:

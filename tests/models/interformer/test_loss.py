@@ -4,7 +4,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from maskwright.models.interformer.loss import click_losses, normalised_focal_loss
+from maskwright.models.interformer.loss import (
+    click_losses,
+    normalised_focal_loss,
+    overlap_losses,
+)
 from maskwright.models.interformer.model import Training
 
 RECORDED = Path(__file__).parents[2] / "parity" / "interformer_behaviour.pt"
@@ -64,3 +68,25 @@ def test_losses_are_finite_when_all_is_certain_or_ignored(value):
     loss.backward()
     assert loss.isfinite() and logits.grad.isfinite().all()
     assert (loss > 1) == (value == 1)
+
+
+def test_entropy_and_overlap_leave_out_what_nobody_knows():
+    truth = torch.tensor([[[1, 1, 0, 255]]], dtype=torch.uint8)
+    margin = torch.tensor([2.0, -1.0, 0.0, 50.0])
+    logits = torch.stack([-margin / 2, margin / 2])[None, :, None]
+    found = overlap_losses(Training(logits, 0 * logits), truth)
+    p = margin[:3].sigmoid()
+    expected = -(p[0].log() + p[1].log() + (1 - p[2]).log()) / 3
+    assert found.entropy.item() == pytest.approx(expected.item())
+    iou = (p[0] + p[1] + 1) / (2 + p[2] + 1)
+    assert found.overlap.item() == pytest.approx(1 - iou.item())
+    half = 0.4 * (math.log(2) + 1 - 2 / 3.5)  # all probabilities are a half
+    assert found.auxiliary.item() == pytest.approx(half)
+
+
+def test_a_right_and_sure_answer_costs_nothing_even_of_an_empty_truth():
+    for value in (0, 1):
+        truth = torch.full((2, 4, 4), value, dtype=torch.uint8)
+        margin = torch.full((2, 4, 4), 40.0 * (2 * value - 1))
+        logits = torch.stack([-margin, margin], 1)
+        assert sum(overlap_losses(Training(logits, logits), truth)).item() < 1e-6

@@ -55,5 +55,6 @@ MINI = Config(
     neck_heads=(1, 2, 3, 3),
     expansions=(3, 4, 4, 4),
     pools=((12, 24), (6, 12), (3, 6), (1, 2)),
+    coarse=(1, 1, 3, 2),  # more of those that carry clicks far: small maps cost little
     head_width=32,
 )

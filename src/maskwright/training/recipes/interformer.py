@@ -24,7 +24,7 @@ from maskwright.models.interformer.config import LIGHT, TINY, Config
 from maskwright.models.interformer.convert import convert
 from maskwright.models.interformer.model import InterFormer, build
 from maskwright.training.click_groups import LAYER_DECAY, groups
-from maskwright.training.clicking import ClickTraining, losses, network_of
+from maskwright.training.clicking import ClickLosses, ClickTraining, network_of
 from maskwright.training.recipe import Job
 from maskwright.weights.convert import load_official
 from maskwright.weights.load import load_model
@@ -76,7 +76,7 @@ def job(settings: Settings) -> Job:
         dataset=ObjectSamples(
             sources(settings), plan=ObjectPlan(side_px=settings.side_px), seed=settings.seed
         ),
-        losses=losses,
+        losses=ClickLosses(),
         optimizer=optim.AdamW(groups(network, config, layer_decay=decay)),
         rate=schedule(settings.steps),
         steps=settings.steps,

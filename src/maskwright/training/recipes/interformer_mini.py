@@ -16,11 +16,12 @@ from maskwright.data.object_crops import ObjectCropPlan
 from maskwright.errors import UsageError
 from maskwright.layers.conv import channels_last
 from maskwright.models.interformer.config import MINI
+from maskwright.models.interformer.loss import overlap_losses
 from maskwright.models.interformer.mobile import start_from_imagenet
 from maskwright.models.interformer.model import InterFormer, build
 from maskwright.training.click_groups import groups
 from maskwright.training.click_validation import ClickValidation
-from maskwright.training.clicking import ClickTraining, losses, network_of
+from maskwright.training.clicking import ClickLosses, ClickTraining, network_of
 from maskwright.training.recipe import Job, warmup_cosine
 from maskwright.weights.load import load_model
 
@@ -72,7 +73,7 @@ def job(settings: Settings) -> Job:
         dataset=sources.training(ObjectCropPlan(side_px=settings.side_px)),
         validate=ClickValidation.of(held_out, settings.validated, MINI) if held_out else None,
         validate_every=500,
-        losses=losses,
+        losses=ClickLosses(overlap_losses),
         optimizer=optim.AdamW(
             groups(
                 network,
