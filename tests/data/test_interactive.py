@@ -167,3 +167,27 @@ def test_missing_folders_and_unknown_layouts_are_refused(tmp_path):
     (tmp_path / "images").mkdir()
     with pytest.raises(DataError, match="must hold files .*got none"):
         object_rows(tmp_path / "images", tmp_path / "images")
+
+
+def test_what_is_wrong_with_one_object_may_be_left_to_its_reading(tmp_path):
+    for name in ("bad", "mat", "old", "small", "well"):
+        photo(tmp_path / f"img/{name}.jpg")
+    (tmp_path / "img/old.jpg").write_bytes(b"no photo")
+    for name in ("old", "well"):
+        mask(tmp_path / f"inst/{name}.png")
+    mask(tmp_path / "inst/small.png", LABELS[1:])
+    mask(tmp_path / "inst/bad.png", LABELS * 0)
+    (tmp_path / "inst/mat.mat").write_bytes(b"no matlab")
+    rows = benchmark_objects(tmp_path, layout="sbd", checked=False)
+    assert [row.name for row in rows] == ["bad", "mat", "old", "small", "well"]
+    assert read_object(rows[4]).mask.sum() == LABELS.sum()
+    assert read_object(rows[3]).mask.shape == (SIZE[0] - 1, SIZE[1])
+    with pytest.raises(DataError, match="an object, got 0 everywhere"):
+        read_object(rows[0])
+    with pytest.raises(ImageError, match="mat.mat: expected a MATLAB file of SBD"):
+        read_object(rows[1])
+    with pytest.raises(ImageError, match="mat.mat: expected a MATLAB file of SBD"):
+        benchmark_objects(tmp_path, layout="sbd")
+    (tmp_path / "inst/well.png").unlink()
+    with pytest.raises(DataError, match="a photo must have a mask of its name"):
+        benchmark_objects(tmp_path, layout="sbd", checked=False)

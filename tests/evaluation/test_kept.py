@@ -1,6 +1,7 @@
 import json
 import logging
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -71,6 +72,12 @@ def test_items_without_a_score_are_tried_again(items, tmp_path):
     assert rows[1] == Row("bee", None, "damaged")
     rows, asked = scored(items, tmp_path / "kept.jsonl")
     assert asked == ["bee"] and rows[1].scores == {"sad": 1.0}
+
+
+def test_several_items_of_the_same_files_are_told_apart_by_name(items, tmp_path):
+    twins = [replace(items[0], name=name) for name in ("one", "two")]
+    assert scored(twins, tmp_path / "kept.jsonl")[1] == ["one", "two"]
+    assert scored(twins, tmp_path / "kept.jsonl")[1] == []
 
 
 @pytest.mark.parametrize("kind", ["photo", "alpha", "trimap"])

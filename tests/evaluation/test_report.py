@@ -37,11 +37,11 @@ def test_when_every_image_failed_there_is_no_average():
 
 def test_the_file_holds_the_report_and_is_not_replaced_unasked(tmp_path):
     path = tmp_path / "scores.json"
-    write_json(path, ROWS, whole_image=True)
+    write_json(path, as_json(ROWS, whole_image=True))
     assert json.loads(path.read_text()) == as_json(ROWS, whole_image=True)
     with pytest.raises(OutputError, match="exists already"):
-        write_json(path, ROWS)
-    write_json(path, ROWS[:1], overwrite=True)
+        write_json(path, as_json(ROWS))
+    write_json(path, as_json(ROWS[:1]), overwrite=True)
     assert json.loads(path.read_text())["images"] == 1
 
 

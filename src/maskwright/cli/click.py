@@ -207,7 +207,13 @@ def _check(
 
 
 def open_clicker(
-    model: str, device: str, dtype: str, *, commercial: bool, offline: bool
+    model: str,
+    device: str,
+    dtype: str,
+    *,
+    most_px: int | None = None,
+    commercial: bool,
+    offline: bool,
 ) -> Callable[[], "Clicker"]:
     """Return what loads the model when first called; name and terms are checked at once."""
     check_model(model, commercial=commercial)
@@ -217,7 +223,12 @@ def open_clicker(
         from maskwright.inference.click import Clicker
 
         return Clicker.load(
-            model, device=device, dtype=dtype, commercial=commercial, offline=offline
+            model,
+            device=device,
+            dtype=dtype,
+            most_px=most_px,
+            commercial=commercial,
+            offline=offline,
         )
 
     return load

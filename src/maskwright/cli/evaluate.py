@@ -1,7 +1,7 @@
 """The verb `evaluate matting`: scores against the truth."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +19,6 @@ from maskwright.weights.catalog import find_weight
 
 if TYPE_CHECKING:
     from maskwright.evaluation.run import Row
-    from maskwright.inference.matte import Matter
 
 
 def matting(
@@ -87,7 +86,7 @@ def matting(
     else:
         source = Path(predictions or images or "")
         items = pair_files(source, Path(alpha or ""), Path(trimap) if trimap else None)
-    kept = Path(json).with_suffix(".rows.jsonl") if json and json != PIPE else None
+    kept = kept_beside(json)
     rows = []
     with progress_bar("scoring", quiet=quiet) as progress:
         matte = matter().matte if matter else None
@@ -95,7 +94,8 @@ def matting(
         found = score(items)
         if kept:
             settings = {"whole_image": whole_image, "max_memory": max_memory}
-            settings |= _identity(model, matter)
+            made_by = (str(matter().device), str(matter().dtype)) if matter else ()
+            settings |= identity(model, *made_by)
             found = score_kept(items, score, file=kept, settings=settings)
         for row in found:
             rows.append(row)
@@ -104,6 +104,19 @@ def matting(
     if kept and code == DONE:
         kept.unlink()
     return code
+
+
+def kept_beside(report: str | None) -> Path | None:
+    """Return where scores are kept until a report is complete; None if it is no file."""
+    return Path(report).with_suffix(".rows.jsonl") if report and report != PIPE else None
+
+
+def tell_failed(rows: "Sequence[Row]") -> int:
+    """Say on standard error which items have no score and why, and return the exit code."""
+    failed = [row for row in rows if row.scores is None]
+    for row in failed:
+        print(f"{row.name}: {' '.join(row.error.split())}", file=sys.stderr)
+    return FAILED if failed else DONE
 
 
 def _check_form(given: set[str]) -> None:
@@ -121,22 +134,24 @@ def _check_form(given: set[str]) -> None:
         raise UsageError("give --model and --images to score a model, or --predictions alone")
 
 
-def _identity(model: str | None, matter: "Callable[[], Matter] | str | None") -> dict[str, str]:
-    """Return what scores depend on of the program and the weights, as JSON knows it."""
+def identity(model: str | None, device: str = "", dtype: str = "") -> dict[str, str]:
+    """Return what scores depend on of the program and the weights, as JSON knows it.
+
+    Args:
+        model: The weights, loaded before, for loading may fetch them; None for files' scores.
+        device: On which they are computed.
+        dtype: In which.
+    """
     from maskwright.data.manifest import checksum
     from maskwright.weights.download import find_file
 
-    if not model or not callable(matter):
+    if not model:
         return {"version": maskwright.__version__}
-    device = str(matter().device)  # loads the weights, and fetches them if need be
     file = Path(model) if Path(model).is_file() else find_file(find_weight(model))
     assert file is not None, "it has just been read"
-    return {
-        "version": maskwright.__version__,
-        "weights": checksum(file),
-        "device": device,
-        "dtype": str(matter().dtype),
-    }
+    weights = checksum(file)
+    told = {"weights": weights, "device": device, "dtype": dtype}
+    return {"version": maskwright.__version__, **told}
 
 
 def _tell(rows: "Sequence[Row]", *, json: str | None, whole_image: bool, overwrite: bool) -> int:
@@ -145,15 +160,13 @@ def _tell(rows: "Sequence[Row]", *, json: str | None, whole_image: bool, overwri
 
     from maskwright.evaluation.report import as_json, averages, write_json
 
-    failed = [row for row in rows if row.scores is None]
-    for row in failed:
-        print(f"{row.name}: {' '.join(row.error.split())}", file=sys.stderr)
+    code = tell_failed(rows)
     if json == PIPE:
         print(dumps(as_json(rows, whole_image=whole_image), indent=1))
     else:
         for name, value in averages(rows).items():
             print(f"{name:<6} {'-' if value is None else format(value, '.6g')}")
-        print(f"images {len(rows) - len(failed)}")
+        print(f"images {sum(row.scores is not None for row in rows)}")
     if json and json != PIPE:
-        write_json(Path(json), rows, whole_image=whole_image, overwrite=overwrite)
-    return FAILED if failed else DONE
+        write_json(Path(json), as_json(rows, whole_image=whole_image), overwrite=overwrite)
+    return code

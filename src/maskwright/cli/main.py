@@ -15,7 +15,18 @@ from typing import Annotated, TextIO
 import typer
 
 import maskwright
-from maskwright.cli import click, convert, doctor, evaluate, matte, models, plan, synthesize, train
+from maskwright.cli import (
+    click,
+    convert,
+    doctor,
+    evaluate,
+    evaluate_click,
+    matte,
+    models,
+    plan,
+    synthesize,
+    train,
+)
 from maskwright.cli.flags import wants_everything
 from maskwright.cli.progress import FAILED, REFUSED, WRONG_USE, one_line
 from maskwright.errors import RefusedError, UsageError
@@ -37,7 +48,10 @@ VERBS: Verbs = {
     "doctor": doctor.doctor,
 }
 GROUPS: dict[str, tuple[str, Verbs]] = {
-    "evaluate": ("Score mattes against the truth.", {"matting": evaluate.matting}),
+    "evaluate": (
+        "Score mattes and selections against the truth.",
+        {"matting": evaluate.matting, "click": evaluate_click.click},
+    ),
     "synthesize": (
         "Make datasets by compositing.",
         {"matting": synthesize.matting, "uhr": synthesize.uhr},

@@ -21,6 +21,7 @@ from maskwright.image.io import read_header
 from maskwright.image.labels import read_labels
 from maskwright.image.source import SUFFIXES, display_name
 
+_MATLAB = ".mat"
 _NUMBERED = re.compile(r"(.+?)(?:#|[-_])\d+$")  # of several objects of a photo
 
 
@@ -80,6 +81,11 @@ class ObjectRow:
     instance: int | None = None
     every_label: bool = False
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The photo and the mask."""
+        return self.image, self.mask
+
 
 @dataclass(frozen=True, eq=False)
 class Truth:
@@ -89,12 +95,15 @@ class Truth:
     ignored: Bool[np.ndarray, "h w"] | None = None
 
 
-def benchmark_objects(root: Path, *, layout: str = "plain") -> tuple[ObjectRow, ...]:
+def benchmark_objects(
+    root: Path, *, layout: str = "plain", checked: bool = True
+) -> tuple[ObjectRow, ...]:
     """Return the objects of a data set, sorted by name; see `object_rows`.
 
     Args:
         root: Of the data set.
         layout: One of `LAYOUTS`.
+        checked: See `object_rows`.
 
     Raises:
         DataError: If a folder is missing, a listed object is, or as `object_rows` says.
@@ -107,7 +116,7 @@ def benchmark_objects(root: Path, *, layout: str = "plain") -> tuple[ObjectRow, 
     images, masks = (_folder(roots, names) for names in (folders.images, folders.masks))
     lists = [at / name for at in roots for name in folders.list_names if (at / name).is_file()]
     names = lists[0].read_text().split() if lists else None
-    return object_rows(images, masks, names=names, every_label=folders.every_label)
+    return object_rows(images, masks, names=names, every_label=folders.every_label, checked=checked)
 
 
 def object_rows(
@@ -116,6 +125,7 @@ def object_rows(
     *,
     names: Collection[str] | None = None,
     every_label: bool = False,
+    checked: bool = True,
 ) -> tuple[ObjectRow, ...]:
     """Return the objects of two folders, sorted by name.
 
@@ -128,13 +138,16 @@ def object_rows(
         masks: Folder of masks.
         names: Of the masks, or the photos, that count; None for all.
         every_label: See `Layout`.
+        checked: Whether files that cannot be opened, and other sizes, are refused here; else
+            reading the object refuses them, and that object alone.
 
     Raises:
         DataError: If a folder is missing or empty, a name is there twice or has no mask, a photo
             or a mask lacks its partner, or sizes differ.
+        ImageError: If a file cannot be opened.
     """
     photos = _files(images, SUFFIXES)
-    found = _files(masks, SUFFIXES | {".mat"})
+    found = _files(masks, SUFFIXES | {_MATLAB})
     owners = {name: _owner(name, photos) for name in found}
     if names is not None:
         wanted = set(names)
@@ -151,8 +164,9 @@ def object_rows(
     rows = []
     for name, file in found.items():
         photo = photos[owners[name] or name]
-        rows += list(_rows(name, photo, file, every_label=every_label))
-    _check_sizes(rows)
+        rows += list(_rows(name, photo, file, every_label=every_label, checked=checked))
+    if checked:
+        _check_sizes(rows)
     return tuple(rows)
 
 
@@ -166,7 +180,7 @@ def read_object(row: ObjectRow) -> Truth:
         DataError: If the mask has other values, or no object.
         ImageError: If it cannot be read.
     """
-    if row.instance is not None:
+    if row.mask.suffix.lower() == _MATLAB:
         labels = read_instances(row.mask)
         return Truth(labels == row.instance)
     return truth_from_labels(
@@ -226,11 +240,20 @@ def read_instances(file: Path) -> Int32[np.ndarray, "h w"]:
         ) from error
 
 
-def _rows(name: str, photo: Path, file: Path, *, every_label: bool) -> Iterator[ObjectRow]:
-    if file.suffix.lower() != ".mat":
+def _rows(
+    name: str, photo: Path, file: Path, *, every_label: bool, checked: bool
+) -> Iterator[ObjectRow]:
+    if file.suffix.lower() != _MATLAB:
         yield ObjectRow(name, photo, file, every_label=every_label)
         return
-    for instance in np.unique(read_instances(file)).tolist():
+    try:
+        instances = np.unique(read_instances(file)).tolist()
+    except ImageError:
+        if checked:
+            raise
+        yield ObjectRow(name, photo, file)  # reading it fails again
+        return
+    for instance in instances:
         if instance not in {0, 255}:
             yield ObjectRow(f"{name}#{instance:03d}", photo, file, instance)
 

@@ -2,24 +2,40 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from maskwright.errors import OutputError
-from maskwright.evaluation.run import Item, Row
+from maskwright.evaluation.run import Row
 from maskwright.image.publish import atomic_write
 from maskwright.image.source import display_name
 
 _log = logging.getLogger(__name__)
 
 
+@runtime_checkable
+class Named(Protocol):
+    """What is scored: it has a name, and files."""
+
+    @property
+    def name(self) -> str:
+        """Which tells it from others with the same files."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that its score is made of."""
+
+
+Scored = TypeVar("Scored", bound=Named)
+
+
 def score_kept(
-    items: Sequence[Item],
-    score: Callable[[Sequence[Item]], Iterator[Row]],
+    items: Sequence[Scored],
+    score: Callable[[Sequence[Scored]], Iterator[Row]],
     *,
     file: Path,
-    settings: dict[str, Any],
+    settings: Mapping[str, Any],
 ) -> Iterator[Row]:
     """Yield a row for each item, in order, scoring only those that `file` does not hold.
 
@@ -27,8 +43,8 @@ def score_kept(
     are not, and are tried again.
 
     Args:
-        items: Their files count as changed with their name, size or time of change.
-        score: Such as `score_items`.
+        items: Such as `run.Item`; files count as changed with their name, size or time of change.
+        score: Such as `score_items`; yields a row for each item, in order.
         file: Where scores are kept.
         settings: What scores depend on beside the items, as JSON knows it; scores under other
             settings are dropped, with a warning.
@@ -37,21 +53,21 @@ def score_kept(
         OutputError: If the file is another one, or cannot be written.
     """
     known = _read(file, settings)
-    keys = [_files(item) for item in items]
+    keys = [_key(item) for item in items]
     fresh = score([item for item, key in zip(items, keys, strict=True) if key not in known])
     with atomic_write(file, overwrite=True) as stream:
-        stream.write(_line({"settings": settings}))
-        stream.writelines(_line({"files": key, "scores": known[key]}) for key in known)
+        stream.write(_line({"settings": dict(settings)}))
+        stream.writelines(_line({"item": key, "scores": known[key]}) for key in known)
     with file.open("ab", buffering=0) as lines:
         for item, key in zip(items, keys, strict=True):
             row = Row(item.name, known[key]) if key in known else next(fresh)
             if key not in known and row.scores is not None:
-                lines.write(_line({"files": key, "scores": row.scores}))
+                lines.write(_line({"item": key, "scores": row.scores}))
             yield row
 
 
-def _read(file: Path, settings: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Return the scores in a file by the items' files; a line cut off by a stop does not count."""
+def _read(file: Path, settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the scores in a file by the items' keys; a line cut off by a stop does not count."""
     if not file.exists():
         return {}
     records = []
@@ -69,14 +85,14 @@ def _read(file: Path, settings: dict[str, Any]) -> dict[str, dict[str, float]]:
     if records[0]["settings"] != settings:
         _log.warning("%s holds scores of other weights or settings; beginning anew", name)
         return {}
-    return {record["files"]: record["scores"] for record in records[1:]}
+    return {record["item"]: record["scores"] for record in records[1:]}
 
 
-def _files(item: Item) -> str:
-    """Return what tells an item's files from others, and from themselves once changed."""
-    files = [file for file in (item.source, item.alpha, item.trimap) if file is not None]
-    stats = [(str(file.resolve()), file.stat()) for file in files]
-    return json.dumps([[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats])
+def _key(item: Named) -> str:
+    """Return what tells an item from others, and from itself once a file has changed."""
+    stats = [(str(file.resolve()), file.stat()) for file in item.files]
+    files = [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
+    return json.dumps([item.name, files])
 
 
 def _line(record: dict[str, Any]) -> bytes:

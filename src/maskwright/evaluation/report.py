@@ -50,15 +50,13 @@ def as_json(rows: Sequence[Row], *, whole_image: bool = False) -> dict[str, Any]
     }
 
 
-def write_json(
-    path: Path, rows: Sequence[Row], *, whole_image: bool = False, overwrite: bool = False
-) -> None:
-    """Write `as_json` to a file that appears whole or not at all.
+def write_json(path: Path, report: Mapping[str, Any], *, overwrite: bool = False) -> None:
+    """Write a report, such as `as_json` returns, to a file that appears whole or not at all.
 
     Raises:
         OutputError: If the file exists and may not be replaced, or cannot be written.
     """
-    text = json.dumps(as_json(rows, whole_image=whole_image), indent=1, ensure_ascii=False)
+    text = json.dumps(report, indent=1, ensure_ascii=False)
     with atomic_write(path, overwrite=overwrite) as stream:
         stream.write(text.encode() + b"\n")
 

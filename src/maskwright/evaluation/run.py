@@ -8,7 +8,9 @@ images they are made of.
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -53,13 +55,18 @@ class Item:
     trimap: Path | None
     standard_trimap: bool = False
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that there are."""
+        return tuple(file for file in (self.source, self.alpha, self.trimap) if file is not None)
+
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one image: its scores, or why there are none."""
+    """What became of one item: its scores, as JSON knows them, or why there are none."""
 
     name: str
-    scores: Mapping[str, float] | None
+    scores: Mapping[str, Any] | None
     error: str = ""
 
 
@@ -128,17 +135,18 @@ def score_items(
             "a trimap is needed to make mattes and to score their unknown pixels, got none;"
             " name a folder of trimaps, or score predictions over the whole image"
         )
-    return (_row(item, matte, whole_image) for item in items)
+    return (row_of(item.name, partial(_scores, item, matte, whole_image)) for item in items)
 
 
-def _row(item: Item, matte: MatteFunction | None, whole_image: bool) -> Row:
+def row_of(name: str, score: Callable[[], Mapping[str, Any]]) -> Row:
+    """Return the row of an item: what `score` returns, or why it cannot."""
     try:
-        return Row(item.name, _scores(item, matte, whole_image))
+        return Row(name, score())
     except MaskwrightError as error:
-        return Row(item.name, None, str(error))
+        return Row(name, None, str(error))
     except Exception as error:  # a long run must not end with the first surprise, such as no memory
-        _log.info("%s could not be scored", item.name, exc_info=True)
-        return Row(item.name, None, f"{type(error).__name__}: {error}")
+        _log.info("%s could not be scored", name, exc_info=True)
+        return Row(name, None, f"{type(error).__name__}: {error}")
 
 
 def _scores(item: Item, matte: MatteFunction | None, whole_image: bool) -> dict[str, float]:
