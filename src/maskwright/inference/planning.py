@@ -1,7 +1,7 @@
 """How a photo is matted within a budget of memory: the grid, the limits, the peak they lead to."""
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from maskwright.inference.tiles import Grid, largest_window_px
 from maskwright.models.mematte.config import Config
@@ -39,6 +39,7 @@ class MattePlan:
     multiply_adds: float
 
 
+@runtime_checkable
 class Planner(Protocol):
     """Knows what a network costs."""
 
