@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from maskwright.layers.norm import AbsoluteBatchNorm, scale_and_shift
+from maskwright.layers.norm import AbsoluteBatchNorm, FrozenBatchNorm, scale_and_shift
 
-Norm = nn.BatchNorm2d | AbsoluteBatchNorm
+Norm = nn.BatchNorm2d | AbsoluteBatchNorm | FrozenBatchNorm
 Model = TypeVar("Model", bound=nn.Module)
 
 

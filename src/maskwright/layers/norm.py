@@ -49,8 +49,40 @@ class AbsoluteBatchNorm(nn.Module):
         )
 
 
+class FrozenBatchNorm(nn.Module):
+    """Batch norm that never changes: its scales, shifts and statistics are no parameters.
+
+    For networks that are fine-tuned on batches too small for statistics of their own.
+
+    Args:
+        channels: Number of channels.
+        eps: Added to the variance.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int, *, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+        for name in ("weight", "running_var"):
+            self.register_buffer(name, torch.ones(channels))
+        for name in ("bias", "running_mean"):
+            self.register_buffer(name, torch.zeros(channels))
+
+    def forward(
+        self, x: Float[Tensor, "batch channel height width"]
+    ) -> Float[Tensor, "batch channel height width"]:
+        """Return `(x - mean) / sqrt(var + eps) * weight + bias`, channel by channel."""
+        return F.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+        )
+
+
 def scale_and_shift(
-    norm: nn.BatchNorm2d | AbsoluteBatchNorm,
+    norm: nn.BatchNorm2d | AbsoluteBatchNorm | FrozenBatchNorm,
 ) -> tuple[Float[Tensor, " channel"], Float[Tensor, " channel"]]:
     """Return (scale, shift) with which `x * scale + shift` is the norm at inference."""
     mean, variance = norm.running_mean, norm.running_var

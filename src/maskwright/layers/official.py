@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from maskwright.errors import WeightsError
@@ -16,7 +18,8 @@ def unwrap(official: Any) -> dict[str, Tensor]:
     """Return the flat state dict of a loaded checkpoint.
 
     Args:
-        official: Flat, or under `state_dict` or `model`; with or without the prefix `module.`.
+        official: Flat, or under `state_dict` or `model`; with or without the prefix `module.`; of
+            tensors or numpy arrays.
 
     Raises:
         WeightsError: If it holds no named tensors.
@@ -30,9 +33,9 @@ def unwrap(official: Any) -> dict[str, Tensor]:
             "save the network's state_dict"
         )
     state = {
-        str(key).removeprefix("module."): value
+        str(key).removeprefix("module."): torch.as_tensor(value)
         for key, value in official.items()
-        if isinstance(value, Tensor)
+        if isinstance(value, Tensor | np.ndarray)
     }
     if not state:
         raise WeightsError("expected a checkpoint with named tensors, it holds none")
