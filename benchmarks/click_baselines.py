@@ -18,6 +18,7 @@ import json
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -165,22 +166,35 @@ class Setting:
 def curves(
     method: str, objects: Sequence[HeldOutObject], setting: Setting, kept: Path | None = None
 ) -> Iterator[list[float]]:
+    """Yield the IoU after each click of a classical method; see `curves_of`."""
+    return curves_of(
+        lambda found: shrunk(method, read_colour(found.image), setting.long_side_px),
+        objects,
+        setting,
+        kept,
+    )
+
+
+def curves_of(
+    answering: Callable[[HeldOutObject], Answer],
+    objects: Sequence[HeldOutObject],
+    setting: Setting,
+    kept: Path | None = None,
+) -> Iterator[list[float]]:
     """Yield the IoU after each click, object by object; what is kept already is not done again.
 
     Args:
-        method: One of `METHODS`.
+        answering: Returns what answers the clicks on an object.
         objects: What to click on.
         setting: How.
         kept: A file with an object a line; None keeps nothing.
     """
-    done = {}
-    if kept is not None and kept.exists():
-        done = {row["name"]: row["ious"] for row in map(json.loads, kept.read_text().splitlines())}
+    done = read_kept(kept)
     for found in objects:
         if found.name not in done:
             rng = np.random.default_rng(zlib.crc32(found.name.encode()))
             dialogue = hold_dialogue(
-                shrunk(method, read_colour(found.image), setting.long_side_px),
+                answering(found),
                 found.mask(),
                 protocol=PROTOCOLS[setting.protocol],
                 target=setting.target,
@@ -193,6 +207,16 @@ def curves(
                 with kept.open("a") as lines:
                     lines.write(json.dumps({"name": found.name, "ious": done[found.name]}) + "\n")
         yield done[found.name]
+
+
+def read_kept(kept: Path | None) -> dict[str, list[float]]:
+    """Return the curves in a file by the objects' names; a line cut off by a stop is left out."""
+    done = {}
+    for line in kept.read_text().splitlines() if kept and kept.exists() else ():
+        with suppress(ValueError):
+            row = json.loads(line)
+            done[row["name"]] = row["ious"]
+    return done
 
 
 def kept_file(method: str, setting: Setting) -> Path:
