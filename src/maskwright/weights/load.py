@@ -26,6 +26,7 @@ PAPERS = {
     "a2u": "maskwright.models.a2u",
     "mematte": "maskwright.models.mematte",
     "interformer": "maskwright.models.interformer",
+    "mask2former": "maskwright.models.mask2former",
 }
 
 
