@@ -6,7 +6,13 @@ from hypothesis.extra import numpy as arrays
 from scipy import ndimage
 
 from maskwright.errors import ShapeError, UsageError
-from maskwright.image.polygons import Polygon, iou_lost, mask_from_polygons, polygons_from_mask
+from maskwright.image.polygons import (
+    Polygon,
+    iou_lost,
+    joined,
+    mask_from_polygons,
+    polygons_from_mask,
+)
 
 SMALL_MASKS = arrays.arrays(
     np.bool_, st.tuples(st.integers(1, 7), st.integers(1, 11)), elements=st.booleans()
@@ -96,6 +102,26 @@ def test_filling_counts_the_crossings_to_the_left_of_each_centre(ring):
                         return  # on the line: either is right
                     crossings += meets < x
             assert filled[row, column] == crossings % 2
+
+
+@given(SMALL_MASKS.filter(np.any), st.integers(1, 3))
+@settings(max_examples=100, deadline=None)
+def test_one_ring_holds_all_parts_and_holes(mask, scale):
+    mask = mask.repeat(scale, axis=0)
+    ring = joined(polygons_from_mask(mask))
+    assert (mask_from_polygons([Polygon(ring)], mask.shape) == mask).all()
+    away = ring * 1.7 + 0.123  # bridges cancel wherever they run
+    exact = [
+        Polygon(p.outer * 1.7 + 0.123, tuple(h * 1.7 + 0.123 for h in p.holes))
+        for p in polygons_from_mask(mask)
+    ]
+    drawn = mask_from_polygons([Polygon(away)], (19, 43))
+    assert (drawn == mask_from_polygons(exact, (19, 43))).all()
+
+
+def test_no_polygons_make_no_ring():
+    with pytest.raises(ShapeError, match="one polygon or more, got none"):
+        joined([])
 
 
 def test_polygons_that_overlap_are_united():

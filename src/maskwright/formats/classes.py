@@ -74,7 +74,7 @@ def read_classes(file: str | os.PathLike[str]) -> ClassList:
         if suffix == ".json":
             return _from_json(read_json(file, _KIND))
         text = read_text(file, _KIND)
-        return _from_rows(_yaml_names(text) if suffix in {".yaml", ".yml"} else _lines(text))
+        return classes_from_rows(_yaml_names(text) if suffix in {".yaml", ".yml"} else _lines(text))
     except DataError:
         raise
     except (UsageError, KeyError, TypeError, ValueError, AttributeError) as error:
@@ -122,11 +122,20 @@ def _from_json(content: Any) -> ClassList:
     if isinstance(content, Mapping):  # {"0": "road", "1": "sky"}
         named = {int(index): str(name) for index, name in content.items()}
         content = [named[index] for index in range(len(named))]
-    return _from_rows(list(content), void=void)
+    return classes_from_rows(list(content), void=void)
 
 
-def _from_rows(rows: list[Any], *, void: Iterable[Any] = ()) -> ClassList:
-    """Return the classes of names, or of objects with `name`."""
+def classes_from_rows(rows: list[Any], *, void: Iterable[Any] = ()) -> ClassList:
+    """Return the classes of names, or of objects as JSON lists them (see `read_classes`).
+
+    Args:
+        rows: Of the list.
+        void: More numbers that stand for no class.
+
+    Raises:
+        ValueError: If one is no name or colour; or another of Python's errors if it is no object.
+        UsageError: If a name or number is there twice, or there is none.
+    """
     objects = [row if isinstance(row, Mapping) else {"name": row} for row in rows]
     for index, row in enumerate(objects):
         if not isinstance(row["name"], str) or not row["name"].strip():

@@ -67,10 +67,20 @@ def read_object(file: str | os.PathLike[str], kind: str, lists: Sequence[str]) -
             " choose the file of annotations"
         )
     for key in lists:
-        rows = content[key]
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise DataError(f"{name}: {key} must be a list of objects, got something else")
+        objects_in(content, key, name)
     return content
+
+
+def objects_in(content: Json, key: str, name: str) -> list[Json]:
+    """Return a list of objects.
+
+    Raises:
+        DataError: If it is something else; names the file.
+    """
+    rows = content[key]
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise DataError(f"{name}: {key} must be a list of objects, got something else")
+    return rows
 
 
 def whole_number(row: Mapping[str, Any], key: str, where: str, least: int = 0) -> int:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float64, Int
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 
 from maskwright.errors import ShapeError, UsageError
 
@@ -97,6 +98,28 @@ def mask_from_polygons(
         rings = [ring - (left, top) for ring in polygon.rings]
         mask[top:bottom, left:right] |= _filled(rings, (bottom - top, right - left))
     return mask
+
+
+def joined(polygons: Sequence[Polygon]) -> Float64[np.ndarray, "n 2"]:
+    """Return one ring through all parts and holes, for formats that know neither.
+
+    Bridges of no width, walked there and back, lead from ring to ring at their nearest points. A
+    line crosses them twice, so `mask_from_polygons` gives the same mask as before.
+
+    Raises:
+        ShapeError: If there is no polygon.
+    """
+    rings = [ring for polygon in polygons for ring in polygon.rings]
+    if not rings:
+        raise ShapeError("a ring needs one polygon or more, got none; leave the object out")
+    path = rings[0]
+    for ring in rings[1:]:
+        gaps, nearest = KDTree(path).query(ring)
+        arrive = int(np.argmin(gaps))
+        leave = int(nearest[arrive])
+        around = np.concatenate([ring[arrive:], ring[: arrive + 1]])
+        path = np.concatenate([path[: leave + 1], around, path[leave:]])
+    return path
 
 
 def iou_lost(polygons: Sequence[Polygon], mask: Bool[np.ndarray, "h w"]) -> float:

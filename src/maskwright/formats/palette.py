@@ -1,0 +1,102 @@
+"""Label pictures of classes: PNG files with a palette, or grey, as semantic data sets use them."""
+
+import os
+from io import BytesIO
+
+import numpy as np
+from jaxtyping import Int32
+from PIL import Image
+
+from maskwright.errors import DataError, UsageError
+from maskwright.image.labels import read_labels
+from maskwright.image.publish import atomic_write
+from maskwright.image.source import display_name
+from maskwright.structures.class_list import ClassList
+from maskwright.structures.segmentation import (
+    VOID,
+    Segmentation,
+    as_semantic,
+    semantic_segmentation,
+)
+
+
+def write_palette(
+    file: str | os.PathLike[str],
+    segmentation: Segmentation,
+    *,
+    classes: ClassList | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write an 8-bit PNG whose values are the classes and whose palette shows their colours.
+
+    The objects of a panoptic segmentation are united by class; void is 255, shown white.
+
+    Args:
+        file: Its path.
+        segmentation: Panoptic or semantic.
+        classes: Colours; made up if None.
+        overwrite: Whether the file may be replaced.
+
+    Raises:
+        UsageError: For instances, which may overlap, and for more than 255 classes.
+        OutputError: If it exists and may not be replaced, or cannot be written.
+    """
+    palette = (classes or ClassList(segmentation.categories)).palette()
+    labels = as_semantic(segmentation).label_map().astype(np.uint8)
+    image = Image.fromarray(labels)
+    image.putpalette(palette.tobytes())
+    buffer = BytesIO()
+    image.save(buffer, format="PNG")
+    with atomic_write(file, overwrite=overwrite) as stream:
+        stream.write(buffer.getvalue())
+
+
+def read_palette(
+    file: str | os.PathLike[str], *, classes: ClassList, size: tuple[int, int] | None = None
+) -> Segmentation:
+    """Return a label picture as a semantic segmentation. Arguments and errors as `read_class_map`.
+
+    Args:
+        file: Its path.
+        classes: Which number is which class.
+        size: What it must have.
+
+    Raises:
+        DataError: As `read_class_map`.
+        ImageError: As `read_class_map`.
+    """
+    labels = read_class_map(file, classes=classes, size=size)
+    return semantic_segmentation(labels, classes.names, is_thing=classes.is_thing)
+
+
+def read_class_map(
+    file: str | os.PathLike[str], *, classes: ClassList, size: tuple[int, int] | None = None
+) -> Int32[np.ndarray, "h w"]:
+    """Return the category id of each pixel of a label picture, 255 where it is void.
+
+    Args:
+        file: Its path: PNG, BMP or TIFF; with a palette its index counts, not its colour.
+        classes: Which number is which class, and which are void.
+        size: Height and width it must have, those of the upright photo; None does not check.
+
+    Raises:
+        DataError: If it has another size, a label that is neither class nor void, or void only.
+        ImageError: If it cannot be read, or is a JPEG, which would change labels.
+    """
+    name, stored = display_name(file), read_labels(file)
+    if size is not None and stored.shape != tuple(size):
+        raise DataError(
+            f"{name}: labels must be as large as their photo, {size[1]} x {size[0]}, got"
+            f" {stored.shape[1]} x {stored.shape[0]}; use those made for this photo"
+        )
+    try:
+        labels = classes.classes_of(stored)
+    except UsageError as error:
+        raise DataError(f"{name}: {error}; check the list of classes") from error
+    if (labels == VOID).all():
+        values = ", ".join(map(str, np.unique(stored).tolist()))
+        raise DataError(
+            f"{name}: labels must have a class somewhere, got void ({values}) everywhere;"
+            " label it or remove it"
+        )
+    return labels

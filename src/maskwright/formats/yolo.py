@@ -1,0 +1,196 @@
+"""YOLO's segmentation labels: a text file per photo, a class and one polygon a line.
+
+The layout is that of https://docs.ultralytics.com/datasets/segment: `images/a.jpg`,
+`labels/a.txt` with "class x1 y1 x2 y2 …", coordinates from 0 to 1, and `data.yaml` with the names.
+"""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from maskwright.errors import DataError, UsageError
+from maskwright.formats.annotated import (
+    Annotated,
+    Loss,
+    classes_for,
+    loss_of,
+    refuse_crowds,
+    segment_from,
+    segmentation_from,
+)
+from maskwright.formats.text import read_text, write_text
+from maskwright.image.io import read_header
+from maskwright.image.polygons import Polygon, joined, mask_from_polygons, polygons_from_mask
+from maskwright.image.publish import check_target
+from maskwright.image.source import SUFFIXES, display_name
+from maskwright.structures import rle
+from maskwright.structures.class_list import ClassList
+from maskwright.structures.segment import Segment
+
+_DIGITS = 9  # after the point: a millionth of a pixel, of photos of a thousand
+_OUTSIDE = 1e-3  # how far beyond the edge a rounded coordinate may lie, as a share of the side
+
+
+def write_yolo(
+    folder: str | os.PathLike[str],
+    items: Iterable[Annotated],
+    *,
+    classes: ClassList | None = None,
+    tolerance: float | int = 0,
+    overwrite: bool = False,
+) -> list[Loss]:
+    """Write `labels/*.txt` and `data.yaml`; return what the polygons lose, worst first.
+
+    An object of several parts, or with holes, becomes one polygon with bridges of no width.
+    Scores are not written, nor is which class is a thing.
+
+    Args:
+        folder: Of the data set.
+        items: Photos and segmentations of any task, all with the same categories.
+        classes: Whose names to write; if None, those of the items.
+        tolerance: Of the polygons, in pixels; 0 is exact.
+        overwrite: Whether files may be replaced.
+
+    Raises:
+        UsageError: If a segment is a crowd region, categories differ, or two photos would have
+            one file of labels.
+        OutputError: If a file exists and may not be replaced, or cannot be written.
+    """
+    found, root = list(items), Path(folder)
+    known = classes_for(found, classes)
+    refuse_crowds(found, "YOLO")
+    stems = [str(PurePosixPath(item.name).with_suffix("")) for item in found]
+    twice = [stem for stem, count in Counter(stems).items() if count > 1]
+    if twice:
+        raise UsageError(
+            f"photos must differ in more than their suffix for YOLO, got {twice[0]} twice;"
+            " rename one"
+        )
+    targets = [root / "labels" / f"{stem}.txt" for stem in stems]
+    for target in (*targets, root / "data.yaml"):
+        check_target(target, overwrite=overwrite)
+    losses: list[Loss] = []
+    for item, target in zip(found, targets, strict=True):
+        lines = []
+        for segment in item.segmentation.segments:
+            polygons = polygons_from_mask(segment.mask(), tolerance)
+            losses.append(loss_of(item, segment, polygons))
+            lines.append(_line(segment, polygons))
+        write_text(target, "".join(lines), overwrite=overwrite)
+    names = json.dumps(list(known.names), ensure_ascii=False)
+    about = f"path: .\ntrain: images\nval: images\nnames: {names}\n"
+    write_text(root / "data.yaml", about, overwrite=overwrite)
+    return sorted(losses, key=lambda loss: -loss.iou_lost)
+
+
+def read_yolo(
+    labels: str | os.PathLike[str], images: str | os.PathLike[str], *, classes: ClassList
+) -> list[Annotated]:
+    """Return the photos of a folder with their objects, sorted; those without a text have none.
+
+    Args:
+        labels: Folder of text files.
+        images: Folder of photos, which give the sizes.
+        classes: The classes, by index.
+
+    Raises:
+        DataError: If a text has no photo or a line is no polygon; names file and line.
+        ImageError: If a photo cannot be read.
+    """
+    photos = {
+        file.relative_to(images).with_suffix("").as_posix(): file
+        for file in sorted(Path(images).rglob("*"))
+        if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+    }
+    texts = {
+        file.relative_to(labels).with_suffix("").as_posix(): file
+        for file in sorted(Path(labels).rglob("*.txt"))
+    }
+    if not photos or not texts:
+        where, what = (images, "photos") if not photos else (labels, "text files of labels")
+        raise DataError(f"{display_name(where)} must hold {what}, got none; check the path")
+    lonely = sorted(set(texts) - set(photos))
+    if lonely:
+        raise DataError(
+            f"{display_name(texts[lonely[0]])}: labels must have a photo of their name in"
+            f" {display_name(images)}, not so for {len(lonely)} files; add or remove them"
+        )
+    return [
+        read_yolo_text(
+            texts.get(stem),
+            file.relative_to(images).as_posix(),
+            size=read_header(file).size,
+            classes=classes,
+        )
+        for stem, file in photos.items()
+    ]
+
+
+def read_yolo_text(
+    file: str | os.PathLike[str] | None, name: str, *, size: tuple[int, int], classes: ClassList
+) -> Annotated:
+    """Return one photo with its objects.
+
+    Args:
+        file: Path of its text; None for a photo without objects.
+        name: Of the photo.
+        size: Its height and width.
+        classes: The classes, by index.
+
+    Raises:
+        DataError: If a line is no polygon of a known class; names file and line.
+    """
+    segments: list[Segment] = []
+    shown = display_name(file) if file is not None else display_name(name)
+    text = read_text(file, "YOLO's labels") if file is not None else ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        where = f"{shown}: line {number}"
+        category, polygon = _parsed(line.split(), size, classes, where)
+        code = rle.encode(mask_from_polygons([polygon], size))
+        segments.append(
+            segment_from({}, len(segments) + 1, category, code=code, classes=classes, where=where)
+        )
+    found = segmentation_from(segments, size, task="instance", classes=classes, where=shown)
+    return Annotated(name, found)
+
+
+def _line(segment: Segment, polygons: list[Polygon]) -> str:
+    height, width = segment.size
+    ring = joined(polygons) / (width, height)
+    numbers = [f"{n:.{_DIGITS}f}".rstrip("0").rstrip(".") for n in ring.ravel().tolist()]
+    return f"{segment.category_id} {' '.join(numbers)}\n"
+
+
+def _parsed(
+    words: list[str], size: tuple[int, int], classes: ClassList, where: str
+) -> tuple[int, Polygon]:
+    """Return the class and the polygon, in pixels, of a line."""
+    try:
+        category, numbers = int(words[0]), np.array(words[1:], np.float64)
+    except ValueError as error:
+        raise DataError(
+            f"{where}: labels must be a class and coordinates, got {' '.join(words)[:40]!r}"
+        ) from error
+    if not 0 <= category < len(classes):
+        raise DataError(
+            f"{where}: its class must be one of 0 to {len(classes) - 1}, got {category};"
+            " check the list of classes"
+        )
+    if len(numbers) % 2 or len(numbers) < 6:
+        what = "a box" if len(numbers) == 4 else f"{len(numbers)} coordinates"
+        raise DataError(
+            f"{where}: a polygon must have three points or more, x and y for each, got {what};"
+            " draw it again or remove it"
+        )
+    if not ((numbers >= -_OUTSIDE) & (numbers <= 1 + _OUTSIDE)).all():
+        outside = numbers[~((numbers >= -_OUTSIDE) & (numbers <= 1 + _OUTSIDE))][0]
+        raise DataError(
+            f"{where}: coordinates must be shares of width and height, from 0 to 1, got {outside}"
+        )
+    return category, Polygon(numbers.reshape(-1, 2) * (size[1], size[0]))
