@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from jaxtyping import UInt8
@@ -58,7 +59,7 @@ def draw_curves(
     _draw_axes(draw, frame)
     for colour, curve in zip(_COLOURS, curves.values(), strict=False):
         _draw_curve(draw, frame, curve, colour)
-    _draw_legend(draw, frame, list(curves))
+    _draw_legend(draw, list(curves))
     return np.asarray(canvas.reduce(_FINER))
 
 
@@ -97,18 +98,23 @@ def _draw_curve(
         draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=colour)
 
 
-def _draw_legend(draw: ImageDraw.ImageDraw, frame: _Frame, names: Sequence[str]) -> None:
-    right, foot = (WIDTH_PX - _RIGHT_PX) * _FINER, frame.y(frame.lowest)
-    lines = list(zip(names, _COLOURS, strict=False))
-    for row, (name, colour) in enumerate(reversed(lines)):
-        y = foot - (16 + 22 * row) * _FINER
-        _write(draw, (right - 36 * _FINER, y), name, "rm")
-        line = [(right - 28 * _FINER, y), (right - 4 * _FINER, y)]
+def _draw_legend(draw: ImageDraw.ImageDraw, names: Sequence[str]) -> None:
+    """Write the names above the plot, where no curve runs, the last one at the right edge."""
+    right, y = (WIDTH_PX - _RIGHT_PX) * _FINER, 13 * _FINER
+    for name, colour in reversed(list(zip(names, _COLOURS, strict=False))):
+        start = right - int(draw.textlength(name, font=_font()))
+        _write(draw, (start, y), name, "lm")
+        line = [(start - 30 * _FINER, y), (start - 6 * _FINER, y)]
         draw.line(line, fill=colour, width=2 * _FINER)
+        right = start - 48 * _FINER
 
 
 def _write(
     draw: ImageDraw.ImageDraw, at: tuple[float | int, float | int], text: str, anchor: str
 ) -> None:
-    font = ImageFont.load_default(14 * _FINER)
-    draw.text(at, text, fill=_INK, font=font, anchor=anchor)
+    draw.text(at, text, fill=_INK, font=_font(), anchor=anchor)
+
+
+@cache
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(14 * _FINER)
