@@ -81,18 +81,23 @@ class Enlarging:
         return len(self.rows), len(self.columns)
 
     def needed(
-        self, masks: Float[Tensor, "mask rows columns"], tile: Tile
-    ) -> Float[Tensor, "mask tile_rows tile_columns"]:
+        self, masks: Float[Tensor, "*masks rows columns"], tile: Tile
+    ) -> Float[Tensor, "*masks tile_rows tile_columns"]:
         """Return the part of the masks that a tile is made of: its values bound those there."""
-        return masks[:, self.rows.cells(tile.rows), self.columns.cells(tile.columns)]
+        return masks[..., self.rows.cells(tile.rows), self.columns.cells(tile.columns)]
 
     def enlarged(
-        self, masks: Float[Tensor, "mask rows columns"], tile: Tile
-    ) -> Float[Tensor, "mask tile_height tile_width"]:
-        """Return a tile of the enlarged masks."""
+        self, needed: Float[Tensor, "*masks tile_rows tile_columns"], tile: Tile
+    ) -> Float[Tensor, "*masks tile_height tile_width"]:
+        """Return a tile of the enlarged masks.
+
+        Args:
+            needed: What `needed` gives for the tile.
+            tile: Which.
+        """
         down = self.rows.matrix[tile.rows, self.rows.cells(tile.rows)]
         across = self.columns.matrix[tile.columns, self.columns.cells(tile.columns)]
-        return down @ self.needed(masks, tile) @ across.T
+        return down @ needed @ across.T
 
 
 def masks_to_photo(sizes: Sizes, *, is_mirrored: bool = False) -> Enlarging:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int16, Int64
+from jaxtyping import Float, Int16, Int64
 from torch import Tensor
 
 from maskwright.inference.enlarging import (
@@ -77,7 +77,7 @@ def panoptic(
     scores, labels = found.class_logits.softmax(-1).max(-1)
     kept = (labels < len(classes.names)) & (scores > score_threshold)
     scores, labels = scores[kept], labels[kept]
-    painted = _painted(found.mask_logits[kept], scores, found.enlarging())
+    painted = _painted(found.mask_logits[kept], scores, found.enlarging(), enough=overlap_threshold)
     numbers = _numbers(painted, labels.tolist(), classes, overlap_threshold)
     table = np.array([*numbers, 0], np.int32)  # the last one is nobody's
     codes = rle.encode_labels(table[painted.owners])
@@ -160,7 +160,8 @@ class _Painted:
 
     Attributes:
         owners: Its number; `NOBODY` where the best one's own mask says no.
-        best_px: Of each query, pixels where it is the best.
+        best_px: Of each query, pixels where it is the best; left out may be pixels far from all
+            masks, if it is left enough without them.
         mask_px: Of each query, pixels of its own mask.
     """
 
@@ -173,45 +174,73 @@ def _painted(
     masks: Float[Tensor, "query rows columns"],
     scores: Float[Tensor, " query"],
     enlarging: Enlarging,
+    *,
+    enough: float,
 ) -> _Painted:
+    """Return which query each pixel belongs to.
+
+    Tiles without a pixel in any mask only tell who is the best there, which seldom matters: they
+    are looked at if a query may otherwise seem to be left too little.
+    """
     count = len(scores)
     owners = np.full(enlarging.size, NOBODY, np.int16)
     best_px, mask_px = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    outside = list[Tile]()
     for tile in tiles(enlarging.size) if count else ():
         part = enlarging.needed(masks, tile)
-        low, high = part.amin((1, 2)), part.amax((1, 2))
-        can_win = _can_win(scores, low, high)
-        logits = enlarging.enlarged(masks[can_win], tile)
-        products = scores[can_win, None, None] * logits.sigmoid()
-        best = products.argmax(0)
-        is_inside = logits.gather(0, best[None])[0] >= 0
-        query = can_win.nonzero()[:, 0][best]
-        best_px += np.bincount(query.flatten().cpu().numpy(), minlength=count)
-        owners[tile.rows, tile.columns] = torch.where(is_inside, query, NOBODY).cpu().numpy()
-        mask_px += _pixels_inside(masks, low, high, tile=tile, enlarging=enlarging)
+        if part.max() < -_SLACK:
+            outside.append(tile)
+            continue
+        mask_px += _pixels_inside(part, tile, enlarging)
+        best, logit = _best(part, scores, tile=tile, enlarging=enlarging)
+        best_px += np.bincount(best.ravel(), minlength=count)
+        owners[tile.rows, tile.columns] = np.where(logit >= 0, best, NOBODY)
+    if (best_px < enough * mask_px).any():
+        for tile in outside:
+            part = enlarging.needed(masks, tile)
+            best, _ = _best(part, scores, tile=tile, enlarging=enlarging)
+            best_px += np.bincount(best.ravel(), minlength=count)
     return _Painted(owners, best_px, mask_px)
 
 
-def _can_win(
-    scores: Float[Tensor, " query"], low: Float[Tensor, " query"], high: Float[Tensor, " query"]
-) -> Bool[Tensor, " query"]:
-    """Return which queries may be the best somewhere, given bounds of their masks' logits."""
-    return scores * high.sigmoid() >= (scores * low.sigmoid()).max() - _SLACK
-
-
-def _pixels_inside(
-    masks: Float[Tensor, "query rows columns"],
-    low: Float[Tensor, " query"],
-    high: Float[Tensor, " query"],
+def _best(
+    part: Float[Tensor, "query tile_rows tile_columns"],
+    scores: Float[Tensor, " query"],
     *,
     tile: Tile,
     enlarging: Enlarging,
+) -> tuple[Int64[np.ndarray, "height width"], Float[np.ndarray, "height width"]]:
+    """Return the best query of each pixel of a tile, the first of equals, and its mask's logit.
+
+    Args:
+        part: What the tile needs of the masks.
+        scores: Of the queries' classes.
+        tile: A part of the photo.
+        enlarging: How masks come to the photo's size.
+    """
+    low, high = part.amin((1, 2)).sigmoid(), part.amax((1, 2)).sigmoid()
+    first, *others = (scores * high >= (scores * low).max() - _SLACK).nonzero()[:, 0].tolist()
+    logit = enlarging.enlarged(part[first], tile)
+    product, best = scores[first] * logit.sigmoid(), torch.full_like(logit, first)
+    for query in others:  # many times faster than `argmax` over all
+        its_logit = enlarging.enlarged(part[query], tile)
+        its_product = scores[query] * its_logit.sigmoid()
+        is_better = its_product > product
+        best = torch.where(is_better, float(query), best)
+        logit = torch.where(is_better, its_logit, logit)
+        product = torch.maximum(product, its_product)
+    return best.long().cpu().numpy(), logit.cpu().numpy()
+
+
+def _pixels_inside(
+    part: Float[Tensor, "query tile_rows tile_columns"], tile: Tile, enlarging: Enlarging
 ) -> Int64[np.ndarray, " query"]:
-    """Return how many pixels of the tile each mask covers; enlarges those that cover a part."""
+    """Return how many pixels of a tile each mask covers; enlarges those that cover a part."""
+    low, high = part.amin((1, 2)), part.amax((1, 2))
     area = (tile.rows.stop - tile.rows.start) * (tile.columns.stop - tile.columns.start)
     pixels = torch.where(low > _SLACK, area, 0)
-    cut = (low <= _SLACK) & (high >= -_SLACK)
-    pixels[cut] = (enlarging.enlarged(masks[cut], tile) >= 0).sum((1, 2))
+    for query in ((low <= _SLACK) & (high >= -_SLACK)).nonzero()[:, 0].tolist():
+        pixels[query] = (enlarging.enlarged(part[query], tile) >= 0).sum()
     return pixels.cpu().numpy()
 
 
@@ -253,9 +282,10 @@ def _mask(logits: Float[Tensor, "rows columns"], enlarging: Enlarging) -> _Mask:
     mask = np.zeros(enlarging.size, np.bool_)
     total, pixels = 0.0, 0
     for tile in tiles(enlarging.size):
-        if enlarging.needed(logits[None], tile).max() <= 0:
+        needed = enlarging.needed(logits, tile)
+        if needed.max() <= 0:
             continue
-        part = enlarging.enlarged(logits[None], tile)[0]
+        part = enlarging.enlarged(needed, tile)
         inside = part > 0
         total += float(part[inside].sigmoid().sum())
         pixels += int(inside.sum())
@@ -267,7 +297,7 @@ def _masks_first(view: Queries) -> Any:
     weights, enlarging = view.class_logits.softmax(-1)[:, :-1], view.enlarging()
 
     def read(tile: Tile) -> Float[Tensor, "class height width"]:
-        masks = enlarging.enlarged(view.mask_logits, tile).sigmoid()
+        masks = enlarging.enlarged(enlarging.needed(view.mask_logits, tile), tile).sigmoid()
         return torch.einsum("qc,qhw->chw", weights, masks)
 
     return read
@@ -280,7 +310,7 @@ def _scores_first(view: Queries) -> Any:
 
     def read(tile: Tile) -> Float[Tensor, "class height width"]:
         seen = Tile(then.rows.cells(tile.rows), then.columns.cells(tile.columns))
-        masks = first.enlarged(view.mask_logits, seen).sigmoid()
+        masks = first.enlarged(first.needed(view.mask_logits, seen), seen).sigmoid()
         scores = torch.einsum("qc,qhw->chw", weights, masks)
         down = then.rows.matrix[tile.rows, seen.rows]
         across = then.columns.matrix[tile.columns, seen.columns]
