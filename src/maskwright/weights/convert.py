@@ -3,6 +3,7 @@
 import pickle
 import struct
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from maskwright.weights.load import (
     read_safetensors,
     save_model,
 )
+from maskwright.weights.pickles import read_arrays
 
 _OF_DAMAGE = (  # what reading cut and overwritten files was seen to end in
     *(OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError),
@@ -25,7 +27,7 @@ _OF_DAMAGE = (  # what reading cut and overwritten files was seen to end in
 
 
 def load_official(path: str | Path) -> Any:
-    """Return what an official checkpoint holds, tensors and plain containers only.
+    """Return what an official checkpoint holds, tensors or arrays and plain containers only.
 
     Raises:
         WeightsError: If there is no such file, it is damaged, or it would run code when read.
@@ -33,6 +35,8 @@ def load_official(path: str | Path) -> Any:
     path = Path(path)
     if path.suffix == ".safetensors":
         return read_safetensors(path)[0]
+    if path.suffix == ".pkl" and not zipfile.is_zipfile(path):  # of numpy arrays, not torch's
+        return read_arrays(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about how old files store tensors
@@ -80,7 +84,7 @@ def convert_checkpoint(
     """Write an official checkpoint in our format; returns its paper and configuration.
 
     Args:
-        source: The official file, .pth or .safetensors.
+        source: The official file, .pth, .pkl or .safetensors.
         target: The file to write.
         dtype: How matrices and filters are stored.
         overwrite: Replace an existing file.

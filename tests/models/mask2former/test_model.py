@@ -157,9 +157,7 @@ def test_a_photo_is_filled_up_with_zeros_to_multiples_of_32():
 
 def test_wrong_shapes_are_named():
     model = network()
-    with pytest.raises(ShapeError, match=r"expected images .* got \(3, 64, 96\); put the chan"):
-        model(photo(64, 96)[0])
-    with pytest.raises(ShapeError, match=r"got \(1, 3, 0, 32\)"):
+    with pytest.raises(ShapeError, match=r"expected images .* got \(1, 3, 0, 32\); put the chan"):
         model(photo(0, 32))
     masks = [torch.zeros(1, 11, n) for n in (6, 24, 96, 24)]
     with pytest.raises(ShapeError, match=r"expected 4 attention masks .*give each layer its own"):
