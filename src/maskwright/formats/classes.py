@@ -5,6 +5,7 @@ panoptic classes of Kirillov et al., CVPR 2019, of ADE20K (Zhou et al., CVPR 201
 Cityscapes (Cordts et al., CVPR 2016), in the order of the outputs of published checkpoints.
 """
 
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -99,7 +100,8 @@ def _yaml_names(text: str) -> list[str]:
     rest = lines[at].split(":", 1)[1].strip()
     if rest.startswith("["):
         inside = " ".join([rest, *lines[at + 1 :]]).partition("]")[0].lstrip("[")
-        return [_bare(part) for part in inside.split(",") if part.strip()]
+        parts = re.findall(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^,]+", inside)
+        return [_bare(part) for part in parts if part.strip()]
     names: dict[int, str] = {}
     for line in lines[at + 1 :]:
         entry = re.match(r"\s*(?:-|(\d+)\s*:)\s*(\S.*)", line)
@@ -110,7 +112,8 @@ def _yaml_names(text: str) -> list[str]:
 
 
 def _bare(text: str) -> str:
-    return text.strip().strip("\"'").strip()
+    text = text.strip()
+    return json.loads(text) if text.startswith('"') else text.strip("'").strip()
 
 
 def _from_json(content: Any) -> ClassList:

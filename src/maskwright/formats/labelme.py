@@ -220,7 +220,9 @@ def _drawn(shape: Json, size: tuple[int, int], where: str) -> Bool[np.ndarray, "
 
 def _points(shape: Json, size: tuple[int, int], where: str) -> np.ndarray:
     try:
-        points = np.array(shape["points"], np.float64).reshape(-1, 2)
+        points = np.array(shape["points"], np.float64)
+        if points.ndim != 2 or points.shape[1] != 2:
+            raise ValueError(f"an array of shape {points.shape}")
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{where}: points must be a list of [x, y], got something else") from error
     limit = 2 * max(size)

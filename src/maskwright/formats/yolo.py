@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+from jaxtyping import Float64
 
 from maskwright.errors import DataError, UsageError
 from maskwright.formats.annotated import (
@@ -78,11 +79,12 @@ def write_yolo(
         lines = []
         for segment in item.segmentation.segments:
             polygons = polygons_from_mask(segment.mask(), tolerance)
-            losses.append(loss_of(item, segment, polygons))
-            lines.append(_line(segment, polygons))
+            ring = (joined(polygons) / (segment.size[1], segment.size[0])).round(_DIGITS)
+            lines.append(f"{segment.category_id} {' '.join(map(_as_text, ring.ravel()))}\n")
+            losses.append(loss_of(item, segment, [_in_pixels(ring, segment.size)]))
         write_text(target, "".join(lines), overwrite=overwrite)
-    names = json.dumps(list(known.names), ensure_ascii=False)
-    about = f"path: .\ntrain: images\nval: images\nnames: {names}\n"
+    names = [f"  {i}: {json.dumps(n, ensure_ascii=False)}\n" for i, n in enumerate(known.names)]
+    about = f"path: .\ntrain: images\nval: images\nnames:\n{''.join(names)}"
     write_text(root / "data.yaml", about, overwrite=overwrite)
     return sorted(losses, key=lambda loss: -loss.iou_lost)
 
@@ -160,13 +162,6 @@ def read_yolo_text(
     return Annotated(name, found)
 
 
-def _line(segment: Segment, polygons: list[Polygon]) -> str:
-    height, width = segment.size
-    ring = joined(polygons) / (width, height)
-    numbers = [f"{n:.{_DIGITS}f}".rstrip("0").rstrip(".") for n in ring.ravel().tolist()]
-    return f"{segment.category_id} {' '.join(numbers)}\n"
-
-
 def _parsed(
     words: list[str], size: tuple[int, int], classes: ClassList, where: str
 ) -> tuple[int, Polygon]:
@@ -193,4 +188,12 @@ def _parsed(
         raise DataError(
             f"{where}: coordinates must be shares of width and height, from 0 to 1, got {outside}"
         )
-    return category, Polygon(numbers.reshape(-1, 2) * (size[1], size[0]))
+    return category, _in_pixels(numbers.reshape(-1, 2), size)
+
+
+def _in_pixels(ring: Float64[np.ndarray, "n 2"], size: tuple[int, int]) -> Polygon:
+    return Polygon(ring * (size[1], size[0]))
+
+
+def _as_text(number: float) -> str:
+    return f"{number:.{_DIGITS}f}".rstrip("0").rstrip(".")
