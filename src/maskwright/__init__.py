@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from maskwright.inference.cutout import cut_out as cut_out
     from maskwright.inference.features import ImageFeatures as ImageFeatures
     from maskwright.inference.matte import Matter as Matter
+    from maskwright.inference.segment import Segmenter as Segmenter
     from maskwright.structures.box import Box as Box
     from maskwright.structures.click import Click as Click
     from maskwright.structures.cutout import Cutout as Cutout
@@ -35,6 +36,7 @@ _HOME = {
     "Matter": "maskwright.inference.matte",
     "Segment": "maskwright.structures.segment",
     "Segmentation": "maskwright.structures.segmentation",
+    "Segmenter": "maskwright.inference.segment",
     "Trimap": "maskwright.structures.trimap",
     "cut_out": "maskwright.inference.cutout",
     "list_weights": "maskwright.weights.catalog",

@@ -26,6 +26,12 @@ class Config:
         pixel_hidden: Channels within their feed-forward parts.
         layers: Layers of the masked-attention decoder.
         hidden: Channels within their feed-forward parts.
+        names: Of the classes; without them those of the published set with so many are taken.
+        things: Whether each class is one of things that can be counted; all are without it.
+        task: What it was trained for. Whatever is trained for panoptic segmentation can do the
+            other two as well.
+        short_side_px: Photos are brought to this shorter side for it.
+        long_side_px: But no longer side than this.
     """
 
     backbone: Literal["resnet", "swin", "mobilenetv2"] = "resnet"
@@ -42,6 +48,11 @@ class Config:
     pixel_hidden: int = 1024
     layers: int = 9
     hidden: int = 2048
+    names: tuple[str, ...] = ()
+    things: tuple[bool, ...] = ()
+    task: Literal["panoptic", "instance", "semantic"] = "panoptic"
+    short_side_px: int = 800
+    long_side_px: int = 1333
 
 
 # As for COCO panoptic; the larger transformers are trained with windows of 12.
