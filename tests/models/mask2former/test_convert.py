@@ -226,11 +226,8 @@ def test_classifiers_are_no_whole_network():
 
 
 def test_imagenet_weights_start_the_small_backbone():
-    source = MobileNetV2().state_dict()
     official = {"features.0.0.weight": torch.rand(32, 3, 3, 3), "classifier.1.bias": torch.rand(3)}
-    official["features.2.conv.0.0.weight"] = torch.rand_like(
-        source["stages.1.0.expand.conv.weight"]
-    )
+    official["features.2.conv.0.0.weight"] = torch.rand(96, 16, 1, 1)
     model = mask2former.build(MOBILE)
     missing, unused = model.load_state_dict(start_from_imagenet(official), strict=False)
     assert not unused and missing
