@@ -1,4 +1,4 @@
-"""How fast the parts of a Mask2Former learn: the backbone, which comes trained, ten times slower."""
+"""How fast the parts of a Mask2Former learn: its backbone comes trained and learns more slowly."""
 
 from typing import Any
 

@@ -25,7 +25,7 @@ CLASS_WEIGHT, MASK_WEIGHT, DICE_WEIGHT = 2.0, 5.0, 5.0
 NO_OBJECT_WEIGHT = 0.1  # of queries that stand for nothing, of which there are many
 WORST_COST = 1e6  # instead of what is not a number
 
-Pairs = tuple[Int[Tensor, " pair"], Int[Tensor, " pair"]]  # queries and targets
+Pairs = tuple[Int[Tensor, " _"], Int[Tensor, " _"]]  # queries and targets, as many
 
 
 class Target(NamedTuple):
