@@ -21,9 +21,11 @@ from maskwright.cli import (
     doctor,
     evaluate,
     evaluate_click,
+    export,
     matte,
     models,
     plan,
+    segment,
     synthesize,
     train,
 )
@@ -39,12 +41,14 @@ _ParserError = next(
 
 Verbs = dict[str, Callable[..., int]]
 VERBS: Verbs = {
+    "segment": segment.segment,
     "click": click.click,
     "matte": matte.matte,
     "cutout": matte.cutout,
     "plan": plan.plan,
     "train": train.train,
     "convert": convert.convert,
+    "export": export.export,
     "doctor": doctor.doctor,
 }
 GROUPS: dict[str, tuple[str, Verbs]] = {
