@@ -16,7 +16,11 @@ from maskwright.weights.catalog import list_weights
 from maskwright.weights.download import cache_folder, find_file, is_offline, verify
 
 PACKAGES = ("numpy", "scipy", "pillow", "opencv-python-headless", "tifffile", "safetensors")
-EXTRAS = {"train": ("accelerate", "tensorboard"), "heif": ("pillow_heif",)}
+EXTRAS = {
+    "train": ("accelerate", "tensorboard"),
+    "heif": ("pillow_heif",),
+    "onnx": ("onnx", "onnxruntime", "onnxscript"),
+}
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from maskwright.image.io import PhotoSource, read_mask, read_photo
 from maskwright.inference.answer import Answer as Answer
 from maskwright.inference.device import pick_device, pick_dtype, pick_encoding_dtype
 from maskwright.inference.enlarge import enlarged_mask
+from maskwright.inference.exported import ExportedDecoders
 from maskwright.inference.features import ImageFeatures, hash_image, hash_weights
 from maskwright.inference.memory import reused_memory
 from maskwright.inference.prompt import Prompt as Prompt
@@ -69,6 +70,9 @@ class Clicker:
         self.weights = hash_weights(model, config)
         self._refines = any(config.refine)
         self._decoder = QuickDecoder(model).to(self.device)
+        # Exported decoders know no regions, and no other device.
+        may_export = self.device.type == "cpu" and not self._refines
+        self._exported = ExportedDecoders(self.weights) if may_export else None
         self._model = folded(model).requires_grad_(False).to(self.device, self.dtype)
         self._last: tuple[ImageFeatures, Prepared] | None = None
 
@@ -208,13 +212,24 @@ class Clicker:
         self, features: ImageFeatures, told: Sequence[Told]
     ) -> Float32[np.ndarray, "object rows columns"]:
         prepared = self._prepare(features)
-        regions = [one.region(features.scale) for one in told] if self._refines else None
-        reference = torch.from_numpy(np.stack([one.reference for one in told]))[:, None]
-        with reused_memory(), torch.inference_mode():
-            margins: Tensor = self._decoder.margin(
-                prepared, reference.to(self.device), regions=regions
+        references = np.stack([one.reference for one in told])
+        if self._exported is not None:
+            return self._exported.margins(
+                prepared, references, lambda: self._plain_margins(prepared, references)
             )
-        return margins[:, 0].cpu().numpy()
+        regions = [one.region(features.scale) for one in told] if self._refines else None
+        return self._plain_margins(prepared, references, regions)
+
+    def _plain_margins(
+        self,
+        prepared: Prepared,
+        references: UInt8[np.ndarray, "object height width"],
+        regions: Sequence[Box] | None = None,
+    ) -> Float32[np.ndarray, "object rows columns"]:
+        reference = torch.from_numpy(references)[:, None].to(self.device)
+        with reused_memory(), torch.inference_mode():
+            margins: Tensor = self._decoder.margin(prepared, reference, regions=regions)[:, 0]
+        return margins.cpu().numpy()
 
     def _prepare(self, features: ImageFeatures) -> Prepared:
         """Return the features as the decoder takes them; those of the last photo are kept."""

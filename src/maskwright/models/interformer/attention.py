@@ -1,6 +1,6 @@
 """Interactive attention: every pixel of a map reads a few pooled tokens, section 3.3."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -11,6 +11,7 @@ from maskwright.errors import ShapeError
 
 TARGET_PX = 512  # the size of images that grids are counted for
 KeyValue = tuple[Tensor, Tensor]  # each (batch, head, token, channel)
+Pooling = Callable[[Tensor, tuple[int, int]], Tensor]
 
 
 class PoolingAttention(nn.Module):
@@ -59,20 +60,27 @@ class PoolingAttention(nn.Module):
         read = F.scaled_dot_product_attention(self.split(query), key, value)
         return read.transpose(1, 2).flatten(2)
 
-    def read_source(self, source: Float[Tensor, "batch channel height width"]) -> KeyValue:
-        """Return the keys and values of a map."""
-        tokens = self.key_value(self.norm(self.pool(source)))
+    def read_source(
+        self, source: Float[Tensor, "batch channel height width"], maxima: Pooling | None = None
+    ) -> KeyValue:
+        """Return the keys and values of a map.
+
+        Args:
+            source: The map.
+            maxima: What pools; None is `adaptive_max_pool2d`, which not every exporter knows.
+        """
+        tokens = self.key_value(self.norm(self.pool(source, maxima or F.adaptive_max_pool2d)))
         key, value = tokens.chunk(2, -1)
         return self.split(key), self.split(value)
 
     def pool(
-        self, source: Float[Tensor, "batch channel height width"]
+        self, source: Float[Tensor, "batch channel height width"], maxima: Pooling
     ) -> Float[Tensor, "batch token channel"]:
         """Return the pixels of all grids: maxima, plus a filter of their surroundings."""
         grids = []
         for ratio, filtered in zip(self.ratios, self.filters, strict=True):
             height, width = (grid_length(n, self.side, ratio) for n in source.shape[2:])
-            grid = F.adaptive_max_pool2d(source, (height, width))
+            grid = maxima(source, (height, width))
             grids.append((grid + filtered(grid)).flatten(2))
         return torch.cat(grids, 2).transpose(1, 2)
 

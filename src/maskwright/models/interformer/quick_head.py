@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -113,16 +113,20 @@ def bands(
     Its columns are the pixels of the small lines, pixel by pixel: the three that meet the first,
     the middle and the last column of a filter.
     """
-    lines = torch.eye(length, dtype=torch.float64)[None]
-    enlarge = F.interpolate(lines, size=enlarged, mode="linear", align_corners=False)[0].T
-    padded = F.pad(enlarge, (0, 0, 1, 1))
-    matrix = torch.stack([padded[shift : shift + enlarged] for shift in range(3)], 2).flatten(1)
-    found = []
+    matrix, found = enlarging_matrix(length, enlarged), []
     for rows in strips(enlarged, BAND_ROWS):
         used = matrix[rows].any(0).nonzero()
         columns = slice(int(used[0]), int(used[-1]) + 1)
         found.append(Band(rows, columns, matrix[rows, columns].to(device, dtype)))
     return tuple(found)
+
+
+def enlarging_matrix(length: int, enlarged: int) -> Float64[Tensor, "enlarged triple"]:
+    """Return the matrix of `bands`, not cut into parts."""
+    lines = torch.eye(length, dtype=torch.float64)[None]
+    enlarge = F.interpolate(lines, size=enlarged, mode="linear", align_corners=False)[0].T
+    padded = F.pad(enlarge, (0, 0, 1, 1))
+    return torch.stack([padded[shift : shift + enlarged] for shift in range(3)], 2).flatten(1)
 
 
 def by_row(
