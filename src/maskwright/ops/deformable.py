@@ -8,7 +8,7 @@ centre of the first cell. Between cells, values are interpolated bilinearly; bey
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -42,17 +42,8 @@ def read_points(
     batch, queries, heads, channels = len(values), points.shape[1], *values.shape[2:]
     if not batch * queries:
         return values.new_empty(batch, queries, heads, channels)
-    rows, shares = _corners(points, sizes)
-    at = torch.arange(batch, device=rows.device)[:, None, None, None] * values.shape[1]
-    head = torch.arange(heads, device=rows.device)[:, None]
-    rows = (rows.flatten(3) + at) * heads + head
-    shares = (shares.to(weights.dtype) * weights[..., None]).flatten(3)
-    read = F.embedding_bag(
-        rows.flatten(0, 2),
-        values.flatten(0, 2),
-        mode="sum",
-        per_sample_weights=shares.flatten(0, 2),
-    )
+    rows, shares = _corners(values, points, weights, sizes)
+    read = F.embedding_bag(rows, values.flatten(0, 2), mode="sum", per_sample_weights=shares)
     return read.unflatten(0, (batch, queries, heads))
 
 
@@ -81,30 +72,44 @@ def read_points_by_level(
     return read
 
 
-def _corners(points: Tensor, sizes: Sizes) -> tuple[Tensor, Tensor]:
-    """Return the four cells around each point, counted over all levels, and their shares."""
-    lengths = torch.tensor(sizes, device=points.device)
-    height, width = lengths[:, :1], lengths[:, 1:]
-    first = (height * width).cumsum(0) - height * width
-    x, y = points.unbind(-1)
-    columns, across = _neighbours(x, width)
-    rows, down = _neighbours(y, height)
-    cells = (rows * width[..., None])[..., :, None] + columns[..., None, :]
-    shares = down[..., :, None] * across[..., None, :]
-    return cells.flatten(-2) + first[..., None], shares.flatten(-2)
+def _corners(
+    values: Tensor, points: Tensor, weights: Tensor, sizes: Sizes
+) -> tuple[Int[Tensor, "bag row"], Float[Tensor, "bag row"]]:
+    """Return for each query and head the rows of the table of values, and their weights.
+
+    Each axis is computed by itself; only then are the four cells around a point told apart.
+    """
+    batch, cells, heads = values.shape[:3]
+    whole = torch.int32 if batch * cells * heads < 2**31 else torch.int64
+    areas = [height * width for height, width in sizes]
+    first = torch.tensor([sum(areas[:level]) for level in range(len(areas))], dtype=whole)
+    image = cells * torch.arange(batch, dtype=whole)[:, None, None, None, None]
+    head = torch.arange(heads, dtype=whole)[:, None, None]
+    base = (heads * (first[:, None] + image) + head).to(points.device)
+    heights, widths = (torch.tensor(lengths) for lengths in zip(*sizes, strict=True))
+    stride = (heads * widths[:, None]).to(points.device, whole)
+    columns, across = _neighbours(points[..., 0], widths.to(points))
+    rows, down = _neighbours(points[..., 1], heights.to(points))
+    at = torch.stack([stride * row.to(whole) + base for row in rows], 3)[:, :, :, :, None]
+    at = at + torch.stack([heads * column.to(whole) for column in columns], 3)[:, :, :, None]
+    shares = torch.stack([share.to(weights.dtype) * weights for share in down], 3)
+    shares = shares[:, :, :, :, None] * torch.stack(across, 3).to(weights.dtype)[:, :, :, None]
+    return at.flatten(3).flatten(0, 2), shares.flatten(3).flatten(0, 2)
 
 
-def _neighbours(at: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the two cells beside a point along one axis, and their shares; 0 beyond the map."""
-    at = at.nan_to_num()  # of a network gone wrong; it shall be told by its values, not crash
+def _neighbours(
+    at: Float[Tensor, "batch query head level point"], lengths: Float[Tensor, " level"]
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the cells before and after along one axis, and their shares; 0 beyond the map."""
+    at = at.nan_to_num()  # of a network gone wrong, which its values shall tell
     before = at.floor()
     share = at - before
-    cells = torch.stack([before, before + 1], -1)
-    shares = torch.stack([1 - share, share], -1)
-    last = length[..., None] - 1
-    inside = (cells >= 0) & (cells <= last)
-    cells = cells.clamp(min=0).minimum(last.to(cells.dtype))
-    return cells.long(), shares * inside
+    last = lengths[:, None] - 1
+    cells, shares = [], []
+    for cell, weight in ((before, 1 - share), (before + 1, share)):
+        cells.append(cell.clamp_min(0).minimum(last))
+        shares.append(weight * (cells[-1] == cell))
+    return cells, shares
 
 
 def _check(values: Tensor, points: Tensor, sizes: Sizes) -> None:
