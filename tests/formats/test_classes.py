@@ -85,7 +85,7 @@ def test_json_lists_names_in_the_usual_ways(tmp_path, content):
 def test_json_can_say_more(tmp_path):
     rows = [
         {"name": "dog", "id": 5, "isthing": 1, "color": [1, 2, 3]},
-        {"name": "sky", "id": 2, "isthing": 0, "color": [4, 5, 6]},
+        {"name": "sky", "id": 2, "isthing": 0, "color": "#040506"},
     ]
     classes = read_classes(saved(tmp_path, "c.json", {"categories": rows, "void": [0]}))
     assert classes.names == ("sky", "dog") and classes.numbers == (2, 5)
@@ -119,6 +119,8 @@ def test_yolo_s_names_are_read(tmp_path, text):
         ("c.json", [{"title": "a"}], "'name'"),
         ("c.json", {"1": "a"}, "got one that is none"),
         ("c.json", [{"name": "a", "color": [1, 2, 300]}], "parts from 0 to 255"),
+        ("c.json", [{"name": "a", "color": "red"}], "got one that is none"),
+        ("c.json", [{"name": "a", "color": "#0102"}], "got one that is none"),
         ("c.yaml", "path: .", "no line names:"),
     ],
 )

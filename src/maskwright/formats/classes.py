@@ -57,9 +57,10 @@ def read_classes(file: str | os.PathLike[str]) -> ClassList:
 
     A text file has a name a line, for the labels 0, 1, …; a line "void" (or unlabelled, ignore)
     makes its label void, as 255 always is. In JSON it is a list of names; or of objects with
-    `name` and, if wanted, `isthing`, `color` and `id` (the number in label files); or an object
-    that holds such a list under classes, categories or names, with `void`, a list of numbers,
-    beside it; or names under their indices. YOLO's `data.yaml` is read for its names.
+    `name` and, if wanted, `isthing`, `color` ([r, g, b] or "#rrggbb") and `id` (the number in
+    label files); or an object that holds such a list under classes, categories or names, with
+    `void`, a list of numbers, beside it; or names under their indices. YOLO's `data.yaml` is read
+    for its names.
 
     Args:
         file: Its path, or one of `PUBLISHED` where no such file is.
@@ -163,6 +164,9 @@ def classes_from_rows(rows: list[Any], *, void: Iterable[Any] = ()) -> ClassList
 
 
 def _as_colour(parts: Iterable[Any]) -> Colour:
+    """Return a colour of three numbers, or of "#rrggbb"."""
+    if isinstance(parts, str):
+        parts = bytes.fromhex(parts.removeprefix("#"))
     red, green, blue = (int(part) for part in parts)
     if not all(0 <= part <= 255 for part in (red, green, blue)):
         raise ValueError(f"a colour has parts from 0 to 255, got {(red, green, blue)}")

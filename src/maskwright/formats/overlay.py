@@ -15,6 +15,7 @@ from maskwright.structures.segmentation import Segmentation
 
 _LEAST_TEXT_PX, _TEXT_SHARE = 11, 1 / 45  # of the shorter side
 _LEAST_SHARE = 0.0005  # of the photo; smaller segments get no name
+_SEARCHED_PX = 256  # the longer side of the picture in which the middle is looked for
 _VARIETY = 0.35  # how far the brightness of two objects of a class may differ
 
 
@@ -46,9 +47,8 @@ def overlay(
     known = classes or ClassList(segmentation.categories)
     table = _colours(segmentation, known)
     labels = segment_ids(segmentation)
-    tint = table[labels]
-    mixed = photo * (1 - opacity) + tint * opacity
-    shown = np.where((labels > 0)[..., None], mixed, photo).round().astype(np.uint8)
+    shown = cv2.addWeighted(photo, 1 - opacity, table[labels], opacity, 0)
+    shown[labels == 0] = photo[labels == 0]
     edges = _edges(labels)
     shown[edges] = table[labels[edges]]
     return _with_names(shown, segmentation) if named else shown
@@ -115,7 +115,9 @@ def _with_names(
 def _middle(segment: Segment) -> tuple[int, int]:
     """Return the point (x, y) of a segment that is furthest from its edge."""
     x0, y0, x1, y1 = segment.box
-    inside = np.pad(segment.mask()[y0:y1, x0:x1], 1).astype(np.uint8)
+    step = max(1, max(x1 - x0, y1 - y0) // _SEARCHED_PX)
+    mask = segment.mask()[y0:y1:step, x0:x1:step]
+    inside = np.pad(mask, 1).astype(np.uint8)
     distance = cv2.distanceTransform(inside, cv2.DIST_L2, 3)
     y, x = divmod(int(distance.argmax()), inside.shape[1])
-    return x0 + x - 1, y0 + y - 1
+    return x0 + max(x - 1, 0) * step, y0 + max(y - 1, 0) * step  # a thin one may have no middle

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int, Integer
+from jaxtyping import Bool, Int, Int32, Integer
 
 from maskwright.errors import DataError, ShapeError
 
@@ -99,6 +99,30 @@ def spans(rle: Mapping[str, Any]) -> Int[np.ndarray, "span 2"]:
     firsts = np.flatnonzero(is_first)
     lasts = np.concatenate([firsts[1:] - 1, [len(found) - 1]])
     return np.stack([found[firsts, 0], found[lasts, 1]], axis=1)
+
+
+def paint(
+    found: Int[np.ndarray, "span 2"],
+    values: Int[np.ndarray, " span"],
+    *,
+    size: tuple[int, int],
+    background: int = 0,
+) -> Int32[np.ndarray, "h w"]:
+    """Return a map with a value on each span; spans of several masks that do not overlap.
+
+    Args:
+        found: As `spans` gives them, in any order.
+        values: For each span.
+        size: Height and width.
+        background: Where no span is.
+    """
+    height, width = size
+    order = np.argsort(found[:, 0], kind="stable")
+    edges = np.concatenate([[0], found[order].ravel(), [height * width]])
+    painted = np.full(len(edges) - 1, background, np.int32)
+    painted[1::2] = values[order]
+    pixels = np.repeat(painted, np.diff(edges))
+    return np.ascontiguousarray(pixels.reshape(width, height).T)
 
 
 def box_of_spans(found: Int[np.ndarray, "span 2"], height: int) -> tuple[int, int, int, int]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int32, Integer
+from jaxtyping import Int, Int32, Integer
 
 from maskwright.errors import ShapeError, UsageError
 from maskwright.structures import rle
@@ -79,13 +79,10 @@ class Segmentation:
                 " take each segment's mask(), or segment with task='panoptic'"
             )
         is_semantic = self.task == "semantic"
-        height, width = self.size
-        labels = np.full(height * width, VOID if is_semantic else 0, np.int32)
-        for segment in self.segments:
-            value = segment.category_id if is_semantic else segment.id
-            for start, end in rle.spans(segment.rle).tolist():
-                labels[start:end] = value
-        return np.ascontiguousarray(labels.reshape(width, height).T)
+        spans, ids = _spans(self.segments)
+        values = np.array([0, *(s.category_id if is_semantic else s.id for s in self.segments)])
+        background = VOID if is_semantic else 0
+        return rle.paint(spans, values[ids], size=self.size, background=background)
 
 
 def semantic_segmentation(
@@ -155,11 +152,7 @@ def _check_semantic(segments: Sequence[Segment]) -> None:
 
 def _check_disjoint(segments: Sequence[Segment]) -> None:
     """Refuse segments that share a pixel; no mask is decoded for it."""
-    found = [rle.spans(segment.rle) for segment in segments]
-    if not found:
-        return
-    spans = np.concatenate(found)
-    owners = np.repeat([segment.id for segment in segments], [len(one) for one in found])
+    spans, owners = _spans(segments)
     order = np.argsort(spans[:, 0], kind="stable")
     spans, owners = spans[order], owners[order]
     overlaps = np.flatnonzero(spans[:-1, 1] > spans[1:, 0])
@@ -171,3 +164,12 @@ def _check_disjoint(segments: Sequence[Segment]) -> None:
             f" ({names[second]}) with pixels in common; give each pixel to one,"
             " or use the task 'instance'"
         )
+
+
+def _spans(
+    segments: Sequence[Segment],
+) -> tuple[Int[np.ndarray, "span 2"], Int[np.ndarray, " span"]]:
+    """Return the spans of all segments, and the id each belongs to."""
+    found = [rle.spans(segment.rle) for segment in segments]
+    ids = np.repeat(np.arange(1, len(found) + 1), [len(one) for one in found])
+    return np.concatenate([np.zeros((0, 2), np.int64), *found]), ids
