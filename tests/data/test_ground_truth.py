@@ -91,6 +91,25 @@ def test_a_plain_folder_gives_photos_and_classes(plain):
         found[2]
 
 
+def test_every_photo_knows_the_files_its_labels_are_read_from(plain, tmp_path):
+    folder = plain / "labels"
+    found = label_folder(plain / "images", folder, CLASSES)
+    assert found.files == ((folder / "a.png",), (folder / "sub/b.png",))
+    maps = tmp_path / "maps"
+    for name in ("a.png", "sub/b.png"):
+        write_label_map(maps / name, in_stripes("panoptic", (0, 0, 3)))
+    found = open_truth(plain / "images", maps, task="panoptic", classes=CLASSES)
+    assert found.files[1] == (maps / "sub/b.png", maps / "sub/b.json")
+    items = [Annotated("a.jpg", in_stripes("panoptic", (0, 0, 3)))]
+    file = tmp_path / "panoptic.json"
+    write_panoptic(file, items, classes=CLASSES)
+    found = coco_file(file, plain / "images", task="panoptic")
+    assert found.files == ((file, tmp_path / "panoptic/a.png"),)
+    write_coco(tmp_path / "coco.json", items, classes=CLASSES)
+    found = coco_file(tmp_path / "coco.json", plain / "images", task="instance")
+    assert found.files == ((tmp_path / "coco.json",),)
+
+
 def test_files_that_do_not_belong_together_are_named(plain):
     (plain / "images/sub/b.jpg").unlink()
     with pytest.raises(DataError, match=r"labels must have a photo of .*, for 1: .*sub/b\.png"):

@@ -8,7 +8,7 @@ writes, in COCO's forms.
 from pathlib import Path
 
 from maskwright.data.coco import coco_file
-from maskwright.data.ground_truth import TruthSet, files_by_name, paired
+from maskwright.data.ground_truth import TruthSet, each, files_by_name, paired
 from maskwright.data.semantic import LabelFiles
 from maskwright.errors import UsageError
 from maskwright.formats.classes import published_classes
@@ -39,4 +39,4 @@ def ade20k_folder(root: Path, split: str = "validation", *, task: str = "semanti
         return coco_file(file, images, task=task, classes=classes if task == "panoptic" else None)
     labels = files_by_name(root / "annotations" / split, (".png",))
     photos, files = paired(files_by_name(images, SUFFIXES), labels)
-    return TruthSet(task, classes, photos, LabelFiles(files, classes).read)
+    return TruthSet(task, classes, photos, LabelFiles(files, classes).read, each(files))

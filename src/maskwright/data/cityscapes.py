@@ -9,7 +9,7 @@ the instance k; a number alone of a class with instances is a group nobody told 
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from maskwright.data.ground_truth import TruthSet, files_by_name, paired
+from maskwright.data.ground_truth import TruthSet, each, files_by_name, paired
 from maskwright.data.semantic import LabelFiles
 from maskwright.errors import DataError, UsageError
 from maskwright.formats.classes import published_classes
@@ -111,8 +111,8 @@ def cityscapes_files(images: Path, labels: Path, *, task: str) -> TruthSet:
     )
     classes = published_classes("cityscapes")
     if task != "semantic":
-        return TruthSet(task, classes, photos, InstanceFiles(files, classes).read)
+        return TruthSet(task, classes, photos, InstanceFiles(files, classes).read, each(files))
     written = classes
     if endings[0].endswith("TrainIds"):
         written = replace(classes, numbers=tuple(range(len(classes))), void=(VOID,))
-    return TruthSet(task, classes, photos, LabelFiles(files, written).read)
+    return TruthSet(task, classes, photos, LabelFiles(files, written).read, each(files))

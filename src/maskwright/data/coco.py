@@ -98,7 +98,9 @@ def coco_file(
     else:
         found = CocoInstances(file, classes=classes)
     photos = tuple(_photo(images, found.photo(index)) for index in range(len(found)))
-    return TruthSet(task, found.classes, photos, Annotations(found).read)
+    maps_of = found.map_file if isinstance(found, PanopticMaps) else None
+    files = tuple((file, maps_of(i)) if maps_of else (file,) for i in range(len(found)))
+    return TruthSet(task, found.classes, photos, Annotations(found).read, files)
 
 
 def _photo(images: Path, name: str) -> Path:

@@ -51,6 +51,7 @@ class TruthSet:
         photos: Their paths.
         read: Returns what is known of the photo with an index: a segmentation of the task, or of
             one it can be derived from; or a map of classes, 255 where it is void.
+        files: Those that the labels of each photo are read from; () where nobody asks.
 
     Raises:
         DataError: If there is no photo, or one is missing; names the first five.
@@ -61,6 +62,7 @@ class TruthSet:
     classes: ClassList
     photos: tuple[Path, ...]
     read: Callable[[int], Segmentation | Labels]
+    files: tuple[tuple[Path, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -155,6 +157,11 @@ def files_by_name(folder: Path, suffixes: Iterable[str], *, ending: str = "") ->
             f" *{ending}{'|'.join(sorted(wanted))}, got none; check the path"
         )
     return found
+
+
+def each(files: Iterable[Path]) -> tuple[tuple[Path, ...], ...]:
+    """Return a file for each photo as a `TruthSet` has them."""
+    return tuple((file,) for file in files)
 
 
 def paired(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from maskwright.data.ground_truth import Labels, TruthSet, files_by_name, paired
+from maskwright.data.ground_truth import Labels, TruthSet, each, files_by_name, paired
 from maskwright.errors import DataError
 from maskwright.formats.palette import read_class_map
 from maskwright.image.source import SUFFIXES, display_name
@@ -48,7 +48,7 @@ def label_folder(images: Path, labels: Path, classes: ClassList) -> TruthSet:
         DataError: If a folder is empty, or a photo or labels lack their partner; names them.
     """
     photos, files = paired(files_by_name(images, SUFFIXES), files_by_name(labels, _LABELS))
-    return TruthSet("semantic", classes, photos, _Lenient(files, classes).read)
+    return TruthSet("semantic", classes, photos, _Lenient(files, classes).read, each(files))
 
 
 @dataclass(frozen=True)

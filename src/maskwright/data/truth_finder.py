@@ -101,7 +101,9 @@ def _per_photo(images: Path, labels: Path, *, kind: str, task: str, classes: Cla
         paths, files = tuple(photos.values()), tuple(found.get(name) for name in photos)
     else:
         paths, files = paired(photos, found)
-    return TruthSet(task, classes, paths, _Files(kind, paths, files, classes).read)
+    beside = (".json",) if kind == "maps" else ()
+    known = tuple((f, *map(f.with_suffix, beside)) if f else () for f in files)
+    return TruthSet(task, classes, paths, _Files(kind, paths, files, classes).read, known)
 
 
 def _labelme(images: Path, labels: Path, *, task: str) -> TruthSet:
