@@ -2,9 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +11,7 @@ import typer
 from maskwright.cli import flags
 from maskwright.cli.dialogue import as_numbers, hold_dialogue
 from maskwright.cli.items import PIPE, Item, plan_items
-from maskwright.cli.matte import check_model
+from maskwright.cli.loading import open_clicker
 from maskwright.cli.pictures import (
     OPAQUE,
     check_formats,
@@ -204,34 +202,6 @@ def _check(
         )
     if photo == PIPE and hints.mask == PIPE:
         raise UsageError("standard input (-) can be given once only")
-
-
-def open_clicker(
-    model: str,
-    device: str,
-    dtype: str,
-    *,
-    most_px: int | None = None,
-    commercial: bool,
-    offline: bool,
-) -> Callable[[], "Clicker"]:
-    """Return what loads the model when first called; name and terms are checked at once."""
-    check_model(model, commercial=commercial)
-
-    @cache
-    def load() -> "Clicker":
-        from maskwright.inference.click import Clicker
-
-        return Clicker.load(
-            model,
-            device=device,
-            dtype=dtype,
-            most_px=most_px,
-            commercial=commercial,
-            offline=offline,
-        )
-
-    return load
 
 
 def _features(clicker: "Clicker", photo: "Photo", path: str | None) -> Any:

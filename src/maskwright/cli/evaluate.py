@@ -11,7 +11,7 @@ import typer
 import maskwright
 from maskwright.cli import flags
 from maskwright.cli.items import PIPE
-from maskwright.cli.matte import open_matter
+from maskwright.cli.loading import open_matter
 from maskwright.cli.progress import DONE, FAILED, progress_bar
 from maskwright.errors import UsageError
 from maskwright.image.publish import check_target

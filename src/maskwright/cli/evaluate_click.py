@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from maskwright.cli import flags
-from maskwright.cli.click import open_clicker
 from maskwright.cli.evaluate import identity, kept_beside, tell_failed
 from maskwright.cli.items import PIPE
+from maskwright.cli.loading import open_clicker
 from maskwright.cli.progress import DONE, progress_bar
 from maskwright.errors import UsageError
 from maskwright.image.publish import check_target

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 import typer
 
 from maskwright.cli import flags
-from maskwright.cli.matte import check_model
+from maskwright.cli.loading import check_model
 from maskwright.cli.progress import DONE
 from maskwright.errors import UsageError
 from maskwright.image.publish import check_target

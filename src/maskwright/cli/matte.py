@@ -1,8 +1,6 @@
 """The verbs `matte` and `cutout`: photos and hints in, alpha or cut-outs out."""
 
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +9,7 @@ from maskwright.cli import flags
 from maskwright.cli.explanations import check_explanations, plan_explanations, write_explanation
 from maskwright.cli.hints import parse_hints
 from maskwright.cli.items import Item, plan_items
+from maskwright.cli.loading import open_matter
 from maskwright.cli.pictures import (
     OPAQUE,
     WITH_ALPHA,
@@ -20,11 +19,8 @@ from maskwright.cli.pictures import (
     write_item,
 )
 from maskwright.cli.progress import do_items
-from maskwright.errors import UsageError
-from maskwright.weights.catalog import check_commercial, find_weight
 
 if TYPE_CHECKING:
-    from maskwright.inference.matte import Matter
     from maskwright.structures.cutout import Cutout
 
 DEFAULT_MODEL = "a2u-mini"
@@ -150,49 +146,6 @@ def cutout(
         return str(matter().device)
 
     return do_items(items, work, quiet=quiet, as_json=json)
-
-
-def open_matter(
-    model: str,
-    device: str,
-    dtype: str,
-    *,
-    max_memory: str | None,
-    commercial: bool,
-    offline: bool,
-) -> Callable[[], "Matter"]:
-    """Return what loads the model when first called; name and terms are checked at once."""
-    check_model(model, commercial=commercial)
-
-    @cache
-    def load() -> "Matter":
-        from maskwright.inference.matte import Matter
-
-        return Matter.load(
-            model,
-            device=device,
-            dtype=dtype,
-            max_memory=max_memory,
-            commercial=commercial,
-            offline=offline,
-        )
-
-    return load
-
-
-def check_model(model: str, *, commercial: bool) -> None:
-    """Check, before anything is loaded, that a model exists and may be used.
-
-    Raises:
-        UsageError: If the name is unknown, or there is no such file.
-        LicenceError: If `commercial` and the terms forbid it.
-    """
-    if not model.endswith(".safetensors") and not Path(model).is_file():
-        row = find_weight(model)
-        if commercial:
-            check_commercial(row)
-    elif not Path(model).is_file():
-        raise UsageError(f"expected weights, there is no file {model}; check the path")
 
 
 def _composer(background: str) -> "Callable[[Cutout], Any]":

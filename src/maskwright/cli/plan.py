@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from maskwright.cli import flags
-from maskwright.cli.matte import DEFAULT_MODEL, open_matter
+from maskwright.cli.loading import open_matter
+from maskwright.cli.matte import DEFAULT_MODEL
 from maskwright.cli.pictures import open_source, pixel_limit
 
 READING_BYTES = 2  # copies of a photo's pixels that exist while it is decoded

@@ -9,7 +9,7 @@ import typer
 from maskwright.cli import flags
 from maskwright.cli.annotations import FORMATS, Annotations
 from maskwright.cli.items import Item
-from maskwright.cli.matte import check_model
+from maskwright.cli.loading import check_model
 from maskwright.cli.pictures import read_item
 from maskwright.cli.progress import do_items
 from maskwright.errors import UsageError
