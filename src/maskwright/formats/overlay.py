@@ -100,9 +100,11 @@ def _with_names(
             continue
         x, y = _middle(segment)
         score = f" {100 * segment.score:.0f}" if segment.score < 1 else ""
+        text = segment.category.split(",")[0] + score
+        half = font.getlength(text) / 2  # within the photo, as far as it fits
         draw.text(
-            (x, y),
-            segment.category.split(",")[0] + score,
+            (max(min(x, width - half), half), max(min(y, height - text_px / 2), text_px / 2)),
+            text,
             font=font,
             fill=(255, 255, 255),
             anchor="mm",
