@@ -71,9 +71,8 @@ def test_a_value_too_large_for_halves_is_not_saved(tmp_path):
 
 
 def test_an_unknown_paper_cannot_be_saved(tmp_path):
-    with pytest.raises(
-        UsageError, match="expected a paper among a2u, mematte, interformer, got 'u2a'"
-    ):
+    papers = "a2u, mematte, interformer, mask2former"
+    with pytest.raises(UsageError, match=f"expected a paper among {papers}, got 'u2a'"):
         save_model(tmp_path / "x.safetensors", {}, paper="u2a", config=MINI, source="")
 
 
