@@ -2,24 +2,22 @@
 
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from maskwright.cli import flags
-from maskwright.cli.dialogue import as_numbers, hold_dialogue
+from maskwright.cli.dialogue import hold_dialogue
 from maskwright.cli.items import PIPE, Item, plan_items
 from maskwright.cli.loading import open_clicker
 from maskwright.cli.pictures import (
     OPAQUE,
     check_formats,
-    open_source,
-    pixel_limit,
     read_item,
     write_item,
 )
+from maskwright.cli.pointing import OBJECT, BoxText, Pointing, Points, parse_pointing
 from maskwright.cli.progress import DONE, do_items
 from maskwright.errors import UsageError
 
@@ -27,38 +25,8 @@ if TYPE_CHECKING:
     from maskwright.image.photo import Photo
     from maskwright.inference.click import Clicker
     from maskwright.inference.session import Session
-    from maskwright.structures.box import Box
-    from maskwright.structures.click import Click
 
 DEFAULT_MODEL = "interformer-mini"
-OBJECT = 1  # the one that flags are about
-
-
-@dataclass(frozen=True)
-class Hints:
-    """What the flags say about the object.
-
-    Attributes:
-        clicks: In their order.
-        box: Around it.
-        mask: A file to start from.
-    """
-
-    clicks: "tuple[Click, ...]"
-    box: "Box | None"
-    mask: str | None
-
-    def tell(self, session: "Session", max_pixels: str | None) -> None:
-        """Say it all to a session, click by click, as a person would."""
-        if self.mask is not None:
-            from maskwright.image.io import read_mask
-
-            size, limit = session.features.size, pixel_limit(max_pixels)
-            session.start(OBJECT, read_mask(open_source(self.mask), size, max_pixels=limit))
-        if self.box is not None:
-            session.add(OBJECT, box=self.box)
-        for click in self.clicks:
-            session.add(OBJECT, [click])
 
 
 def click(
@@ -70,16 +38,8 @@ def click(
             "--output", "-o", metavar="OUT", help="The mask: white on the object, black beside it."
         ),
     ] = None,
-    point: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="X,Y[,-]",
-            help="A click on the object, or with ,- beside it; can be given several times.",
-        ),
-    ] = None,
-    box: Annotated[
-        str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="A box around the object.")
-    ] = None,
+    point: Points = None,
+    box: BoxText = None,
     mask: Annotated[
         str | None, typer.Option(metavar="M", help="A mask of the object to start from.")
     ] = None,
@@ -109,7 +69,7 @@ def click(
     Points are pixels of the upright photo, from its top left corner.
     """
     flags.set_verbosity(quiet=quiet, verbose=verbose)
-    hints = parse_hints(point or [], box, mask)
+    hints = parse_pointing(point, box, mask)
     _check(photo, output, hints, is_dialogue=interactive, as_json=json)
     items = plan_items([photo], PIPE if output is None else output)
     if output is not None:
@@ -150,40 +110,8 @@ def as_picture(mask: Any) -> Any:
     return mask.astype("uint8") * 255
 
 
-def parse_hints(points: list[str], box: str | None, mask: str | None) -> Hints:
-    """Return what --point, --box and --mask say.
-
-    Raises:
-        UsageError: If one is not as expected, or the mask does not exist.
-    """
-    from maskwright.structures.box import Box
-
-    if mask is not None and mask != PIPE and not Path(mask).is_file():
-        raise UsageError(f"expected a mask, there is no file {mask}; check the path")
-    edges = None if box is None else _numbers("--box", box, "X0,Y0,X1,Y1", 4)
-    return Hints(tuple(map(_click, points)), None if edges is None else Box(*edges), mask)
-
-
-def _click(text: str) -> "Click":
-    from maskwright.structures.click import Click
-
-    body, comma, sign = text.rpartition(",")
-    is_signed = bool(comma) and sign.strip() in {"+", "-"}
-    x, y = _numbers("--point", body if is_signed else text, "X,Y or X,Y,-", 2)
-    return Click(x, y, not (is_signed and sign.strip() == "-"))
-
-
-def _numbers(flag: str, text: str, expected: str, count: int) -> list[float]:
-    try:
-        return as_numbers([float(part) for part in text.split(",")], count)
-    except ValueError as error:
-        raise UsageError(
-            f"{flag} must be {expected} in pixels of the upright photo, got {text!r}"
-        ) from error
-
-
 def _check(
-    photo: str, output: str | None, hints: Hints, *, is_dialogue: bool, as_json: bool
+    photo: str, output: str | None, hints: Pointing, *, is_dialogue: bool, as_json: bool
 ) -> None:
     if Path(photo).is_dir():
         raise UsageError(f"expected one photo to click on, {photo} is a folder; name a photo in it")

@@ -9,7 +9,7 @@ from maskwright.cli import flags
 from maskwright.cli.explanations import check_explanations, plan_explanations, write_explanation
 from maskwright.cli.hints import parse_hints
 from maskwright.cli.items import Item, plan_items
-from maskwright.cli.loading import open_matter
+from maskwright.cli.loading import open_clicker, open_matter
 from maskwright.cli.pictures import (
     OPAQUE,
     WITH_ALPHA,
@@ -18,12 +18,17 @@ from maskwright.cli.pictures import (
     read_item,
     write_item,
 )
+from maskwright.cli.pointing import BoxText, Points
 from maskwright.cli.progress import do_items
 
 if TYPE_CHECKING:
     from maskwright.structures.cutout import Cutout
 
 DEFAULT_MODEL = "a2u-mini"
+CLICK_MODEL = "interformer-mini"
+ClickModel = Annotated[
+    str, typer.Option(metavar="NAME|FILE", help="Weights that turn --point and --box into a mask.")
+]
 
 
 def matte(
@@ -32,6 +37,8 @@ def matte(
     output: flags.Output,
     trimap: flags.Trimap = None,
     mask: flags.Mask = None,
+    point: Points = None,
+    box: BoxText = None,
     band: flags.Band = "auto",
     explain: Annotated[
         str | None,
@@ -42,6 +49,7 @@ def matte(
     ] = None,
     bit_depth: flags.BitDepth = None,
     model: flags.Model = DEFAULT_MODEL,
+    click_model: ClickModel = CLICK_MODEL,
     device: flags.Device = "auto",
     dtype: flags.Dtype = "auto",
     max_memory: flags.MaxMemory = None,
@@ -59,7 +67,18 @@ def matte(
     It is a grey picture: black is background, white the object.
     """
     flags.set_verbosity(quiet=quiet, verbose=verbose)
-    hints = parse_hints(trimap, mask, band, photos=photos, max_pixels=max_pixels)
+    hints = parse_hints(
+        trimap,
+        mask,
+        band,
+        points=point,
+        box=box,
+        clicker=lambda: open_clicker(
+            click_model, device, "auto", commercial=commercial, offline=offline
+        ),
+        photos=photos,
+        max_pixels=max_pixels,
+    )
     beside = [explain] if explain else []
     items = plan_items(photos, output, recursive=recursive, beside=beside)
     check_formats(items, OPAQUE)
@@ -89,6 +108,8 @@ def cutout(
     output: flags.Output,
     trimap: flags.Trimap = None,
     mask: flags.Mask = None,
+    point: Points = None,
+    box: BoxText = None,
     band: flags.Band = "auto",
     background: Annotated[
         str | None,
@@ -106,6 +127,7 @@ def cutout(
     ] = True,
     bit_depth: flags.BitDepth = None,
     model: flags.Model = DEFAULT_MODEL,
+    click_model: ClickModel = CLICK_MODEL,
     device: flags.Device = "auto",
     dtype: flags.Dtype = "auto",
     max_memory: flags.MaxMemory = None,
@@ -123,7 +145,18 @@ def cutout(
     Edges are soft and of the object's own colour; alpha is straight, metadata are kept.
     """
     flags.set_verbosity(quiet=quiet, verbose=verbose)
-    hints = parse_hints(trimap, mask, band, photos=photos, max_pixels=max_pixels)
+    hints = parse_hints(
+        trimap,
+        mask,
+        band,
+        points=point,
+        box=box,
+        clicker=lambda: open_clicker(
+            click_model, device, "auto", commercial=commercial, offline=offline
+        ),
+        photos=photos,
+        max_pixels=max_pixels,
+    )
     items = plan_items(photos, output, recursive=recursive)
     if background:
         check_formats(items, OPAQUE)
