@@ -4,6 +4,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parent))
 import numpy as np
+import psutil
 import pytest
 from clicking import MOBILE, SMALL, network, photo, small_clicker
 
@@ -125,3 +126,15 @@ def test_sessions_of_few_sizes_are_kept(home):
     for height in (100, 150, 200):
         clicker.answer(clicker.encode(photo(height, 211)), [Click(5, 5)])
     assert list(clicker._exported._opened) == [(160, 224), (224, 224)]
+
+
+def test_clicks_do_not_grow_memory(file, home):
+    clicker = small_clicker(MOBILE)
+    put(file, clicker.weights)
+    features, answer, used = clicker.encode(photo()), None, []
+    for number in range(30):
+        answer = clicker.answer(features, [Click(5 + 6 * number, 60, number % 3 > 0)], answer)
+        assert answer.mask.shape == (139, 211)
+        used.append(psutil.Process().memory_info().rss)
+    assert clicker._exported._opened[SIZE] is not None
+    assert used[-1] - used[9] < 2**23

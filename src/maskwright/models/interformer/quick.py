@@ -56,7 +56,9 @@ class QuickDecoder(nn.Module):
     @torch.no_grad()
     def prepare(self, maps: Sequence[Float[Tensor, "1 _ _ _"]]) -> Prepared:
         """Return what to keep of the pyramid of one image."""
-        read = tuple(stage.read_photo(x) for stage, x in zip(self._stages(), maps, strict=True))
+        read = tuple(
+            stage.read_photo(x) for stage, x in zip(self.quick_stages(), maps, strict=True)
+        )
         return Prepared(maps[0][0].permute(1, 2, 0).contiguous(), read)
 
     @torch.no_grad()
@@ -96,12 +98,13 @@ class QuickDecoder(nn.Module):
     def _answer(self, prepared: Prepared, states: Tensor, region: Box | None) -> Tensor:
         x = prepared.largest + embed(self.embedding, states)
         read = []
-        for stage, key_value in zip(self._stages(), prepared.read, strict=True):
+        for stage, key_value in zip(self.quick_stages(), prepared.read, strict=True):
             x = stage.read(x, key_value)
             read.append(stage.sharpen(x, region))
             if stage.down is not None:
                 x = stage.down(x)
         return self.head(read)
 
-    def _stages(self) -> list[QuickStage]:
+    def quick_stages(self) -> list[QuickStage]:
+        """Return the stages, from the largest map to the smallest."""
         return [stage for stage in self.stages if isinstance(stage, QuickStage)]
