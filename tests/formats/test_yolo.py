@@ -50,6 +50,14 @@ def test_lines_are_a_class_and_shares_of_width_and_height(tmp_path):
     assert read_classes(tmp_path / "data.yaml").names == CLASSES.names
 
 
+def test_large_photos_lose_nothing_to_rounding(tmp_path):
+    mask = np.random.default_rng(0).random((5, 9001)) < 0.01
+    write_yolo(tmp_path, named([instance_of([mask])]))
+    text = tmp_path / "labels/below/0.txt"
+    found = read_yolo_text(text, "a.jpg", size=mask.shape, classes=CLASSES)
+    np.testing.assert_array_equal(found.segmentation.segments[0].mask(), mask)
+
+
 def test_opencv_fills_what_is_written_as_far_as_it_can(tmp_path):
     # What Ultralytics does with a line; it paints outlines, too, so bridges stay visible.
     mask = ring_and_island().repeat(8, 0).repeat(8, 1)
