@@ -6,7 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, Protocol, get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    Literal,
+    Protocol,
+    get_args,
+    get_origin,
+    get_type_hints,
+    runtime_checkable,
+)
 
 import numpy as np
 from torch import Tensor, nn, optim
@@ -19,6 +27,7 @@ Batch = dict[str, Tensor]
 Losses = dict[str, Tensor]
 
 
+@runtime_checkable
 class Validation(Protocol):
     """Scores of a model on held-out data, lower first score being better, and sheets to look at."""
 

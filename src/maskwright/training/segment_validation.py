@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -24,6 +24,7 @@ from maskwright.training.segmenting import network_of
 SHEETS, SHEET_PX = 6, 320
 
 
+@runtime_checkable
 class Truths(Protocol):
     """What has a length and gives a photo and its segmentation for each index below it."""
 
@@ -34,6 +35,7 @@ class Truths(Protocol):
         """Return one."""
 
 
+@runtime_checkable
 class Counts(Protocol):
     """What collects photos until their scores are asked for."""
 
