@@ -58,7 +58,7 @@ def test_targets_are_the_rows_that_have_a_class():
 
 def test_photos_are_normalised():
     seen = []
-    model = training()
+    model = training().eval()
     model.network.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     model(torch.full((1, 3, 32, 32), 0.5))
     expected = (0.5 * 255 - torch.tensor([123.675, 116.28, 103.53])) / torch.tensor([
