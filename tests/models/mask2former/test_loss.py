@@ -104,6 +104,15 @@ def test_the_costs_written_out():
         assert found[query, target].item() == pytest.approx(expected, rel=1e-4)
 
 
+def test_autocast_does_not_round_the_costs():
+    torch.manual_seed(0)
+    logits, truth = (torch.randn(7, 5), 5 * torch.randn(7, 97)), torch.rand(3, 97)
+    given = {"classes": torch.tensor([1, 3, 0]), "truth": truth}
+    exact = matching_cost(*logits, **given)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(matching_cost(*logits, **given), exact)
+
+
 def test_a_batch_of_layers_is_the_sum_of_the_layers():
     found, targets = drawn()
     draws = draw(targets, 7, FEW, device=torch.device("cpu"))

@@ -111,13 +111,12 @@ def segment_losses(
     if draws is None and sampling is not None:
         draws = draw(targets, queries, sampling, device=device)
     predictions = [Prediction(found.class_logits, found.mask_logits), *found.auxiliary]
-    with torch.autocast(device.type, enabled=False):
-        pairs = match(predictions, targets, None if draws is None else draws.matching)
-        count = mean_over_processes(sum(len(target.classes) for target in targets), device)
-        losses = [
-            prediction_losses(each, targets, own, draws=draws, count=count)
-            for each, own in zip(predictions, pairs, strict=True)
-        ]
+    pairs = match(predictions, targets, None if draws is None else draws.matching)
+    count = mean_over_processes(sum(len(target.classes) for target in targets), device)
+    losses = [
+        prediction_losses(each, targets, own, draws=draws, count=count)
+        for each, own in zip(predictions, pairs, strict=True)
+    ]
     return Losses(*(torch.stack(terms).sum() for terms in zip(*losses, strict=True)))
 
 
@@ -189,7 +188,7 @@ def matching_cost(
     classes: Int[Tensor, " target"],
     truth: Float[Tensor, "target point"],
 ) -> Float[Tensor, "query target"]:
-    """Return `5 BCE - 2 p(class) + 5 Dice` of each query for each target.
+    """Return `5 BCE - 2 p(class) + 5 Dice` of each query for each target, in fp32.
 
     What is not a number, as in a network gone wrong, costs much instead of stopping the matching.
 
@@ -199,10 +198,11 @@ def matching_cost(
         classes: Of the targets.
         truth: Of the targets, at the same points.
     """
-    entropy = F.softplus(mask_logits).sum(1, keepdim=True) - mask_logits @ truth.T
     shares = mask_logits.sigmoid()
-    overlap = 2 * shares @ truth.T + 1
-    dice = 1 - overlap / (shares.sum(1, keepdim=True) + truth.sum(1) + 1)
+    with torch.autocast(mask_logits.device.type, enabled=False):
+        overlap, explained = shares @ truth.T, mask_logits @ truth.T
+    entropy = F.softplus(mask_logits).sum(1, keepdim=True) - explained
+    dice = 1 - (2 * overlap + 1) / (shares.sum(1, keepdim=True) + truth.sum(1) + 1)
     cost = MASK_WEIGHT * entropy / truth.shape[1] + DICE_WEIGHT * dice
     cost = cost - CLASS_WEIGHT * class_logits.softmax(1)[:, classes]
     return cost.nan_to_num(WORST_COST, WORST_COST, -WORST_COST)
