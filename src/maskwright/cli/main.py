@@ -21,6 +21,7 @@ from maskwright.cli import (
     doctor,
     evaluate,
     evaluate_click,
+    evaluate_segment,
     export,
     matte,
     models,
@@ -53,8 +54,14 @@ VERBS: Verbs = {
 }
 GROUPS: dict[str, tuple[str, Verbs]] = {
     "evaluate": (
-        "Score mattes and selections against the truth.",
-        {"matting": evaluate.matting, "click": evaluate_click.click},
+        "Score mattes, selections and segmentations against the truth.",
+        {
+            "matting": evaluate.matting,
+            "click": evaluate_click.click,
+            "semantic": evaluate_segment.semantic,
+            "panoptic": evaluate_segment.panoptic,
+            "instance": evaluate_segment.instance,
+        },
     ),
     "synthesize": (
         "Make datasets by compositing.",

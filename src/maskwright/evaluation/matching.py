@@ -1,0 +1,111 @@
+"""A network's classes among those of the truth: found by name."""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+
+from maskwright.errors import UsageError
+from maskwright.structures.class_list import ClassList
+from maskwright.structures.segment import Segment
+from maskwright.structures.segmentation import VOID, Segmentation, semantic_segmentation
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Which class of the truth each class of a network is.
+
+    Attributes:
+        classes: Of the truth.
+        index_of: For each class of the network that of the truth, or None.
+    """
+
+    classes: ClassList
+    index_of: tuple[int | None, ...]
+
+    def renamed(self, found: Segmentation) -> Segmentation:
+        """Return what a network found in the classes of the truth; what has none is left out."""
+        names = self.classes.names
+        if found.task == "semantic":
+            table = np.full(VOID + 1, VOID, np.int32)
+            for index, other in enumerate(self.index_of):
+                table[index] = VOID if other is None else other
+            return semantic_segmentation(
+                table[found.label_map()], names, is_thing=self.classes.is_thing
+            )
+        kept = [
+            (segment, other)
+            for segment in found.segments
+            if (other := self.index_of[segment.category_id]) is not None
+            and (found.task == "panoptic" or self.classes.is_thing[other])
+        ]
+        segments = tuple(
+            Segment(
+                number,
+                other,
+                names[other],
+                segment.rle,
+                is_thing=self.classes.is_thing[other],
+                score=segment.score,
+            )
+            for number, (segment, other) in enumerate(kept, start=1)
+        )
+        return Segmentation(found.size, found.task, names, segments)
+
+
+def match_classes(network: ClassList, truth: ClassList, *, unnamed: bool = False) -> Matching:
+    """Return which class of the truth each of a network is.
+
+    Args:
+        network: Its classes.
+        truth: Those of the labels.
+        unnamed: The network's names are made up: as many classes are taken in their order.
+
+    Raises:
+        UsageError: If none is found, or two of the network are the same of the truth.
+    """
+    if network.names == truth.names:
+        return Matching(truth, tuple(range(len(truth))))
+    if unnamed:
+        if len(network) != len(truth):
+            raise UsageError(
+                f"the network has {len(network)} classes without names, the truth {len(truth)};"
+                " list the classes that it was trained for"
+            )
+        _log.warning("the network's classes have no names; taking them in the order of the truth's")
+        return Matching(truth, tuple(range(len(truth))))
+    found = tuple(_found(truth, name) for name in network.names)
+    known = [index for index in found if index is not None]
+    if not known:
+        raise UsageError(
+            f"the network must know a class of the truth ({_first(truth.names)}), it knows"
+            f" {_first(network.names)}; choose other weights, or rename classes in the list"
+        )
+    if len(set(known)) < len(known):
+        twice = next(index for index in known if known.count(index) > 1)
+        both = [n for n, i in zip(network.names, found, strict=True) if i == twice]
+        raise UsageError(
+            f"a class of the truth must be one of the network's, {truth.names[twice]!r} is"
+            f" {' and '.join(both)}; give it one name"
+        )
+    lacking = [name for index, name in enumerate(truth.names) if index not in known]
+    if lacking:
+        _log.warning(
+            "the network does not know %d classes of the truth, which count as never found: %s",
+            len(lacking),
+            _first(lacking),
+        )
+    return Matching(truth, found)
+
+
+def _found(classes: ClassList, name: str) -> int | None:
+    try:
+        return classes.find(name)
+    except UsageError:
+        return None
+
+
+def _first(names: list[str] | tuple[str, ...]) -> str:
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
