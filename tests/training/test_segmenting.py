@@ -58,9 +58,9 @@ def test_targets_are_the_rows_that_have_a_class():
 
 def test_photos_are_normalised():
     seen = []
-    model = training().eval()
+    model = training()
     model.network.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
-    model(torch.full((1, 3, 32, 32), 0.5))
+    model(torch.full((1, 3, 64, 64), 0.5))
     expected = (0.5 * 255 - torch.tensor([123.675, 116.28, 103.53])) / torch.tensor([
         58.395,
         57.12,
