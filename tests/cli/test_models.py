@@ -1,11 +1,15 @@
 import hashlib
+import io
 import json
+from dataclasses import replace
 
 import pytest
 
 from maskwright.cli.main import run
+from maskwright.errors import LicenceError
 from maskwright.weights import catalog
 from maskwright.weights.catalog import WeightRow
+from maskwright.weights.load import load_model
 
 CONTENT = bytes(range(199))
 ROW = WeightRow(
@@ -125,3 +129,65 @@ def test_commercial_use_of_forbidden_weights_is_refused_before_any_work(home, ca
     line = capsys.readouterr().err
     assert line.startswith("maskwright: near may not be used commercially: its licence (CC BY-NC")
     assert line.count("\n") == 1
+
+
+class Terminal(io.StringIO):
+    """Somebody who types this."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def far(home, tmp_path, monkeypatch):
+    """The file is not here, but can be fetched."""
+    (home / "near.safetensors").replace(tmp_path / "near")
+    monkeypatch.delenv("MASKWRIGHT_OFFLINE")
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    row = replace(ROW, url=(tmp_path / "near").as_uri())
+    monkeypatch.setattr(catalog, "_ROWS", (row,))
+    return home / "near.safetensors"
+
+
+TERMS = (
+    "near: CC BY-NC 4.0, not for commercial use"
+    " (trained on Photos of Ada: research only; shapes: our own)\n"
+)
+
+
+@pytest.mark.parametrize("verb", [["pull"], ["bundle", "-o", "b"]])
+def test_a_licence_that_forbids_commercial_use_must_be_accepted(far, capsys, verb, monkeypatch):
+    monkeypatch.chdir(far.parent)
+    assert run(["models", *verb, "near"]) == 3
+    shown, line = capsys.readouterr().err.splitlines(keepends=True)
+    assert shown == TERMS
+    assert "near comes under CC BY-NC 4.0, which forbids commercial use; to accept that," in line
+    assert "`maskwright models pull near --accept-licence`" in line
+    assert not far.exists() and [*far.parent.iterdir()] == []
+    assert run(["models", *verb, "near", "--accept-licence"]) == 0
+    assert capsys.readouterr().err == TERMS and far.read_bytes() == CONTENT
+    assert run(["models", *verb, "near"]) == 0  # what is here is not asked for again
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("typed", "code"), [("y\n", 0), ("n\n", 3), ("\n", 3)])
+def test_somebody_at_a_terminal_is_asked(far, capsys, monkeypatch, typed, code):
+    monkeypatch.setattr("sys.stdin", Terminal(typed))
+    assert run(["models", "pull", "near"]) == code
+    err = capsys.readouterr().err
+    assert err.startswith(TERMS) and "Accept the licence and download? [y/N]" in err
+    assert far.exists() == (code == 0)
+    assert ("was not downloaded, for its licence, CC BY-NC 4.0, was not" in err) == (code == 3)
+
+
+def test_without_names_such_weights_are_left_out(far, capsys):
+    assert run(["models", "pull"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "" and "left out weights whose licence forbids commercial use; name them" in err
+    assert not far.exists()
+
+
+def test_naming_such_weights_as_a_model_downloads_nothing(far):
+    with pytest.raises(LicenceError, match="models pull near --accept-licence"):
+        load_model("near")
+    assert not far.exists()

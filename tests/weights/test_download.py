@@ -3,13 +3,14 @@ import io
 import re
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
 import pytest
 import torch
 from safetensors.torch import save
 
-from maskwright.errors import WeightsError
+from maskwright.errors import LicenceError, WeightsError
 from maskwright.models import mematte
 from maskwright.weights.catalog import WeightRow
 from maskwright.weights.download import cache_folder, fetch, find_file, is_offline, verify
@@ -240,3 +241,22 @@ def test_an_official_file_of_another_network_leaves_nothing_behind(server, offic
     with pytest.raises(WeightsError, match="fits none of the networks"):
         fetch(official[0])
     assert not list(cache_folder().iterdir())
+
+
+def test_what_the_keys_do_not_tell_is_written_as_the_row_has_it(server):
+    path = Path(__file__).parents[1] / "parity" / "mask2former_mini_96x128.safetensors"
+    fixtures = pytest.importorskip("tests.parity.fixture_weights")
+    state, _, _ = fixtures.load_case(path.stem, path.parent)
+    server.official = {"model.safetensors": save(state)}
+    told = {"task": "instance", "names": tuple("abcdefg"), "short_side_px": 640}
+    row = row_at(server, "/hub/model.safetensors", paper="mask2former", sha256="", official=True)
+    _, _, config = load_model(fetch(replace(row, config=told)))
+    assert config == replace(config, **told) and config.classes == 7
+
+
+def test_a_licence_that_must_be_accepted_keeps_everybody_away(server):
+    row = row_at(server, licence="CC BY-NC 4.0", commercial=False)
+    with pytest.raises(LicenceError, match="comes under CC BY-NC 4.0, .*pull far --accept-licence"):
+        fetch(row)
+    assert server.ranges == [] and not cache_folder().exists()
+    assert fetch(row, accepted=True) == fetch(row)

@@ -12,13 +12,28 @@ import typer
 
 from maskwright.cli import flags
 from maskwright.cli.progress import DONE, FAILED, progress_bar
-from maskwright.errors import MaskwrightError, WeightsError
+from maskwright.errors import LicenceError, MaskwrightError, WeightsError
 from maskwright.image.publish import atomic_write
-from maskwright.weights.catalog import WeightRow, find_weight, list_weights
-from maskwright.weights.download import checksum, fetch, find_file, note_checksum, verify
+from maskwright.weights.catalog import WeightRow, check_accepted, find_weight, list_weights
+from maskwright.weights.download import (
+    checksum,
+    fetch,
+    find_file,
+    is_offline,
+    note_checksum,
+    verify,
+)
 
 Names = Annotated[
     list[str] | None, typer.Argument(metavar="[NAME]...", help="All of the catalogue unless named.")
+]
+
+
+AcceptLicence = Annotated[
+    bool,
+    typer.Option(
+        "--accept-licence", help="Accept licences that forbid commercial use; else you are asked."
+    ),
 ]
 
 
@@ -70,11 +85,22 @@ def info(
     return DONE
 
 
-def pull(names: Names = None, *, offline: flags.Offline = False, quiet: flags.Quiet = False) -> int:
-    """Download weights into the cache folder; those that are there are not asked for again."""
-    for row in _rows(names):
+def pull(
+    names: Names = None,
+    *,
+    accept_licence: AcceptLicence = False,
+    offline: flags.Offline = False,
+    quiet: flags.Quiet = False,
+) -> int:
+    """Download weights into the cache folder; those that are there are not asked for again.
+
+    Weights whose licence forbids commercial use are downloaded only if they are named, and only if
+    the licence is accepted.
+    """
+    rows = _wanted(names, accepted=accept_licence, offline=offline)
+    for row in rows:
         with progress_bar(row.name, quiet=quiet, in_bytes=True) as progress:
-            path = fetch(row, offline=offline, progress=progress)
+            path = fetch(row, offline=offline, accepted=True, progress=progress)
         print(path)
     return DONE
 
@@ -101,6 +127,7 @@ def bundle(
     names: Names = None,
     *,
     output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="A folder.")],
+    accept_licence: AcceptLicence = False,
     offline: flags.Offline = False,
     overwrite: flags.Overwrite = False,
     quiet: flags.Quiet = False,
@@ -115,7 +142,7 @@ def bundle(
         target = Path(output) / row.file_name
         if overwrite or not target.exists():
             with progress_bar(row.name, quiet=quiet, in_bytes=True) as progress:
-                path = fetch(row, offline=offline, progress=progress)
+                path = fetch(row, offline=offline, accepted=True, progress=progress)
             with path.open("rb") as source, atomic_write(target, overwrite=overwrite) as file:
                 copyfileobj(source, file)
             if row.official:
@@ -125,7 +152,8 @@ def bundle(
         if not quiet:
             print(target)
 
-    code = _for_each(_rows(names), copy)
+    rows = _wanted(names, accepted=accept_licence, offline=offline)
+    code = _for_each(rows, copy)
     with atomic_write(Path(output) / "SHA256SUMS", overwrite=True) as file:
         file.write("".join(sums).encode())
     return code
@@ -133,6 +161,47 @@ def bundle(
 
 def _rows(names: list[str] | None) -> list[WeightRow]:
     return [find_weight(name) for name in names] if names else list(list_weights())
+
+
+def _wanted(names: list[str] | None, *, accepted: bool, offline: bool) -> list[WeightRow]:
+    """Return the weights to fetch, every licence that has to be accepted being so.
+
+    Raises:
+        LicenceError: If one is not.
+    """
+    wanted = []
+    for row in _rows(names):
+        is_to_ask = row.must_be_accepted and find_file(row) is None
+        if is_to_ask and not names:
+            continue
+        if is_to_ask and not offline and not is_offline():
+            _accept(row, accepted=accepted)
+        wanted.append(row)
+    if not names and len(wanted) < len(_rows(names)):
+        print(
+            "maskwright: left out weights whose licence forbids commercial use; name them to have"
+            " them, see `maskwright models list`",
+            file=sys.stderr,
+        )
+    return wanted
+
+
+def _accept(row: WeightRow, *, accepted: bool) -> None:
+    """Show a licence, and ask for it where somebody can answer.
+
+    Raises:
+        LicenceError: If it is not accepted.
+    """
+    data = "; ".join(f"{name}: {terms}" for name, terms in row.data)
+    print(f"{row.name}: {row.licence}, not for commercial use (trained on {data})", file=sys.stderr)
+    if accepted:
+        return
+    if not sys.stdin.isatty():
+        check_accepted(row)
+    if not typer.confirm("Accept the licence and download?", default=False, err=True):
+        raise LicenceError(
+            f"{row.name} was not downloaded, for its licence, {row.licence}, was not accepted"
+        )
 
 
 def _for_each(rows: list[WeightRow], work: Callable[[WeightRow], None]) -> int:

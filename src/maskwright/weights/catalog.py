@@ -1,9 +1,10 @@
 """The weights one can ask for by name, as rows of data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from maskwright.errors import LicenceError, UsageError
 
@@ -17,7 +18,7 @@ class WeightRow:
     Attributes:
         name: What `--model` and `load` take.
         paper: The folder under `models/` that builds the network.
-        task: What it does: "matting".
+        task: What it does: "matting", "clicking", "segmentation".
         url: Where it is fetched from, https:// or hf://OWNER/REPOSITORY/FILE; empty if embedded.
         sha256: Of the file, in hexadecimal; empty for an official file, whose host is asked.
         licence: Of the weights themselves.
@@ -29,6 +30,8 @@ class WeightRow:
         recipe: The command that trains it.
         notes: What a user should know, in a sentence or two.
         official: The url holds a file of the paper's authors; it is converted when it is pulled.
+        config: What the keys of an official file do not tell of its network: fields of the
+            paper's `Config` and their values.
     """
 
     name: str
@@ -45,6 +48,12 @@ class WeightRow:
     recipe: str = ""
     notes: str = ""
     official: bool = False
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def must_be_accepted(self) -> bool:
+        """Whether its own licence, not only its data, forbids some uses: it is asked for."""
+        return "NC" in self.licence.replace("-", " ").split()
 
     @property
     def file_name(self) -> str:
@@ -82,6 +91,63 @@ def _vitmatte(
         notes=_VITMATTE_NOTES,
         official=True,
     )
+
+
+# What photos are brought to: shorter side, and at most for the longer side, in pixels.
+SIZES_PX = {"coco": (800, 1333), "ade20k": (512, 2048), "cityscapes": (1024, 2048)}
+_LARGE_ADE_PX = (640, 2560)
+_CITYSCAPES_THINGS = ("person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")
+_START = ("ImageNet, as a start", "research")
+_SETS = {
+    "coco": ("COCO 2017", "annotations CC BY 4.0, photos under their own terms"),
+    "ade": ("ADE20K", "research and education"),
+    "cityscapes": ("Cityscapes", "not for commercial use"),
+}
+_PARAMETERS = {"tiny": 47.4, "small": 68.8, "base": 106.9, "large": 215.5}  # millions
+_MASK2FORMER_NOTES = (
+    "Scores are those the authors publish for this network, of single views; Cityscapes' AP is of"
+    " its own scripts."
+)
+
+
+def _mask2former(size: str, trained: str, **scores: float) -> WeightRow:
+    """Return the row of a Mask2Former with a Swin transformer that its authors put on the hub.
+
+    Args:
+        size: Such as "tiny", or "base-IN21k" for one that began with the larger ImageNet.
+        trained: Data set and task, such as "coco-panoptic".
+        **scores: PQ, AP, mIoU.
+    """
+    data, task = trained.split("-")
+    name = f"mask2former-swin-{size}-{trained}"
+    kind = size.partition("-")[0]
+    return WeightRow(
+        name=name,
+        paper="mask2former",
+        task="segmentation",
+        url=f"hf://facebook/{name}/pytorch_model.bin",
+        sha256="",
+        licence="CC BY-NC 4.0",
+        commercial=False,
+        data=(_SETS[data], _START),
+        scores={f"{_SETS[data][0]} {score}": value for score, value in scores.items()},
+        bytes=round(_PARAMETERS[kind] * 4 * 10**6),
+        embedded=False,
+        notes=_MASK2FORMER_NOTES,
+        official=True,
+        config=_mask2former_config(kind, data, task),
+    )
+
+
+def _mask2former_config(kind: str, data: str, task: str) -> dict[str, Any]:
+    short_px, long_px = SIZES_PX["ade20k" if data == "ade" else data]
+    if data == "ade" and (kind in {"base", "large"} or task != "semantic"):
+        short_px, long_px = _LARGE_ADE_PX
+    config: dict[str, Any] = {"task": task, "short_side_px": short_px, "long_side_px": long_px}
+    if (data, task) == ("cityscapes", "instance"):  # the other sets are known by their numbers
+        things = (True,) * len(_CITYSCAPES_THINGS)
+        config |= {"names": _CITYSCAPES_THINGS, "things": things}
+    return config
 
 
 _COMPOSITION = (("Adobe Composition-1k", "research, on request from Adobe"),)
@@ -151,6 +217,32 @@ _ROWS = (
         scores={"Distinctions-646 SAD": 21.22, "Distinctions-646 MSE": 0.0021},
         megabytes=103,
     ),
+    _mask2former("tiny", "coco-panoptic", PQ=53.2, AP=43.3, mIoU=63.2),
+    _mask2former("tiny", "coco-instance", AP=45.0),
+    _mask2former("tiny", "ade-semantic", mIoU=47.7),
+    _mask2former("tiny", "cityscapes-panoptic", PQ=63.9, AP=39.1, mIoU=80.5),
+    _mask2former("tiny", "cityscapes-instance"),
+    _mask2former("tiny", "cityscapes-semantic", mIoU=82.1),
+    _mask2former("small", "coco-panoptic", PQ=54.6, AP=44.7, mIoU=64.2),
+    _mask2former("small", "coco-instance", AP=46.3),
+    _mask2former("small", "ade-semantic", mIoU=51.3),
+    _mask2former("small", "cityscapes-panoptic", PQ=64.8, AP=40.7, mIoU=81.8),
+    _mask2former("small", "cityscapes-instance"),
+    _mask2former("small", "cityscapes-semantic", mIoU=82.6),
+    _mask2former("base", "coco-panoptic", PQ=55.1, AP=45.2, mIoU=65.1),
+    _mask2former("base", "coco-instance", AP=46.7),
+    _mask2former("base", "ade-semantic", mIoU=52.4),
+    _mask2former("base-IN21k", "coco-instance", AP=48.1),
+    _mask2former("base-IN21k", "ade-semantic", mIoU=53.9),
+    _mask2former("base-IN21k", "cityscapes-panoptic", PQ=66.1, AP=42.8, mIoU=82.7),
+    _mask2former("base-IN21k", "cityscapes-semantic", mIoU=83.3),
+    _mask2former("large", "coco-panoptic", PQ=57.8, AP=48.6, mIoU=67.4),
+    _mask2former("large", "coco-instance", AP=50.1),
+    _mask2former("large", "ade-semantic", mIoU=56.1),
+    _mask2former("large", "ade-panoptic", PQ=48.1, AP=34.2, mIoU=54.5),
+    _mask2former("large", "cityscapes-panoptic", PQ=66.6, AP=43.6, mIoU=82.9),
+    _mask2former("large", "cityscapes-instance"),
+    _mask2former("large", "cityscapes-semantic", mIoU=83.3),
 )
 
 
@@ -171,6 +263,19 @@ def find_weight(name: str) -> WeightRow:
     near = get_close_matches(name, rows, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(rows)}"
     raise UsageError(f"expected a model's name or a .safetensors file, got {name!r}; {hint}")
+
+
+def check_accepted(row: WeightRow) -> None:
+    """Refuse to fetch weights whose licence is asked for, as nobody has accepted it.
+
+    Raises:
+        LicenceError: If it must be accepted.
+    """
+    if row.must_be_accepted:
+        raise LicenceError(
+            f"{row.name} comes under {row.licence}, which forbids commercial use; to accept that,"
+            f" `maskwright models pull {row.name} --accept-licence`"
+        )
 
 
 def check_commercial(row: WeightRow) -> None:

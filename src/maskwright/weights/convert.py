@@ -4,6 +4,7 @@ import pickle
 import struct
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -78,6 +79,7 @@ def convert_checkpoint(
     source: str | Path,
     target: str | Path,
     *,
+    settle: Callable[[str, Any], Any] = lambda paper, config: config,
     dtype: Literal["fp16", "fp32"] = "fp32",
     overwrite: bool = False,
 ) -> tuple[str, Any]:
@@ -86,6 +88,8 @@ def convert_checkpoint(
     Args:
         source: The official file, .pth, .pkl or .safetensors.
         target: The file to write.
+        settle: Takes the paper and the configuration that the keys tell, and returns the one to
+            write, with what the keys do not tell.
         dtype: How matrices and filters are stored.
         overwrite: Replace an existing file.
 
@@ -97,6 +101,7 @@ def convert_checkpoint(
     official = load_official(source)
     name = Path(source).name
     paper, config = identify(official, name=name)
+    config = settle(paper, config)
     state = paper_module(paper).convert(official)
     build_with(paper, config, state, name=name)
     save_model(target, state, paper=paper, config=config, source=name, dtype=dtype)

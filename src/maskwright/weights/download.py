@@ -15,7 +15,7 @@ from pathlib import Path
 
 from maskwright.errors import OutputError, WeightsError
 from maskwright.image.publish import atomic_write
-from maskwright.weights.catalog import FILES, WeightRow
+from maskwright.weights.catalog import FILES, WeightRow, check_accepted
 
 CHUNK = 1 << 20
 Progress = Callable[[int, int], None]  # bytes so far, bytes in all
@@ -77,7 +77,13 @@ def checksum(row: WeightRow, path: Path) -> str:
         ) from error
 
 
-def fetch(row: WeightRow, *, offline: bool = False, progress: Progress | None = None) -> Path:
+def fetch(
+    row: WeightRow,
+    *,
+    offline: bool = False,
+    accepted: bool = False,
+    progress: Progress | None = None,
+) -> Path:
     """Return the file of `row`, downloaded first if it is not on this machine.
 
     A download that was interrupted goes on where it stopped; the file appears under its name only
@@ -86,10 +92,12 @@ def fetch(row: WeightRow, *, offline: bool = False, progress: Progress | None = 
     Args:
         row: The weights wanted.
         offline: Do not use the network, as MASKWRIGHT_OFFLINE=1 says too.
+        accepted: Whoever asks accepts the licence of the weights.
         progress: Called with the bytes so far and in all.
 
     Raises:
         WeightsError: If it is absent and may not or cannot be downloaded, or arrives damaged.
+        LicenceError: If it is absent, and its licence must be accepted but was not.
     """
     path = find_file(row)
     if path:
@@ -103,6 +111,8 @@ def fetch(row: WeightRow, *, offline: bool = False, progress: Progress | None = 
             f"{row.name} is not in {cache_folder()} and the network is off; "
             f"copy {row.file_name} there from a `maskwright models bundle`"
         )
+    if not accepted:
+        check_accepted(row)
     return _download(row, cache_folder() / row.file_name, progress)
 
 
@@ -131,7 +141,7 @@ def _download(row: WeightRow, target: Path, progress: Progress | None) -> Path:
         part.unlink()
         raise
     if row.official:
-        _convert(part, target, suffix=Path(row.url).suffix)
+        _convert(row, part, target)
     else:
         part.replace(target)
     return target
@@ -162,14 +172,16 @@ def _as_stated_by_host(row: WeightRow) -> WeightRow:
     return replace(row, bytes=int(size), sha256=etag)
 
 
-def _convert(part: Path, target: Path, *, suffix: str) -> None:
+def _convert(row: WeightRow, part: Path, target: Path) -> None:
     """Write an official file in our format, with a note of its checksum, and remove it."""
     from maskwright.weights.convert import convert_checkpoint
 
-    official = part.replace(part.with_name(f"{target.stem}.official{suffix}"))
+    official = part.replace(part.with_name(f"{target.stem}.official{Path(row.url).suffix}"))
     try:
         fresh = target.with_name(f"{target.stem}.converted{target.suffix}")
-        convert_checkpoint(official, fresh, overwrite=True)
+        convert_checkpoint(
+            official, fresh, settle=lambda _, config: replace(config, **row.config), overwrite=True
+        )
         note_checksum(target, _sha256(fresh))
         fresh.replace(target)
     finally:
