@@ -49,6 +49,7 @@ from maskwright.weights.onnx import NEEDED
 ROOT = Path(__file__).parents[1]
 PARITY = ROOT / "tests" / "parity"
 SIDE = 512
+PAUSE_S = 0.3
 ENCODED = (480, 640)
 PHOTO = (3024, 4032)  # 12 megapixels
 Mask = NDArray[np.bool_]
@@ -84,15 +85,29 @@ def official_network(state: State) -> InterFormer:
 
 
 def in_turns(forms: dict[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
-    """Return the milliseconds of each form, run in turns after a warm-up."""
+    """Return the milliseconds of each form, run in turns after a warm-up.
+
+    Before each there is a pause, as between clicks: threads of the form before spin on for a while.
+    """
     taken: dict[str, list[float]] = {name: [] for name in forms}
     for number in range(repeats + 1):
         for name, form in forms.items():
+            time.sleep(PAUSE_S)
             started = time.perf_counter()
             form()
             if number:
                 taken[name].append((time.perf_counter() - started) * 1000)
     return taken
+
+
+def as_used(form: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a form that keeps its memory between layers, as `Clicker` lets it."""
+
+    def run(*given: Any) -> Any:
+        with reused_memory():
+            return form(*given)
+
+    return run
 
 
 def line(what: str, form: str, taken: Sequence[float], **more: str) -> Line:
@@ -130,10 +145,8 @@ def measure_decoder(state: State, model: InterFormer, *, repeats: int, clicks: i
         runtime = _exported(model, (SIDE, SIDE))
         forms["ONNX Runtime"] = lambda each: _mask(runtime.margins(prepared, each[None])[0])
     masks = {name: [form(each) for each in references] for name, form in forms.items()}
-    with reused_memory():
-        taken = in_turns(
-            {name: partial(form, references[-1]) for name, form in forms.items()}, repeats
-        )
+    forms["PyTorch"] = as_used(forms["PyTorch"])
+    taken = in_turns({name: partial(form, references[-1]) for name, form in forms.items()}, repeats)
     straight = statistics.median(taken["module by module"])
     lines = []
     for name, times in taken.items():
@@ -184,14 +197,13 @@ def measure_encoder(state: State, model: InterFormer, *, repeats: int) -> list[L
     x = torch.randn(1, 3, *ENCODED)
     forms: dict[str, Callable[[], list[Tensor]]] = {
         "bias resampled": lambda: baseline.encode(state, x),
-        "fp32": lambda: model.encode(x),
+        "fp32": as_used(lambda: model.encode(x)),
     }
     if computes_bf16():
         half = official_network(state).to(torch.bfloat16)
-        forms["bf16"] = lambda: half.encode(x.bfloat16())
+        forms["bf16"] = as_used(lambda: half.encode(x.bfloat16()))
     expected, lines = forms["bias resampled"](), []
-    with reused_memory():
-        taken = in_turns(forms, repeats)
+    taken = in_turns(forms, repeats)
     slow = statistics.median(taken["bias resampled"])
     for name, times in taken.items():
         off = max(
