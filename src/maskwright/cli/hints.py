@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from maskwright.cli import flags
 from maskwright.cli.items import PIPE, Companions, Item
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from maskwright.inference.click import Clicker
 
 
+@runtime_checkable
 class Hints(Protocol):
     """A trimap for each photo."""
 
