@@ -120,7 +120,7 @@ class ObjectSources:
             files = found.files.training
             read = [found.scene(file, long_side_px=LONG_SIDE_PX) for file in files]
             scenes.append((collection.share, read))
-        composites = (COMPOSITE_SHARE, self._composites())
+        composites = (COMPOSITE_SHARE, self.composites())
         return ObjectCrops(scenes, composites, plan=plan, seed=self.seed, length=length)
 
     def held_out(self) -> tuple[HeldOutObject, ...]:
@@ -141,7 +141,8 @@ class ObjectSources:
                     objects.append(HeldOutObject(f"{scene.name}#{index}", file, code, part.share))
         return tuple(objects)
 
-    def _composites(self) -> Composites:
+    def composites(self) -> Composites:
+        """Return the foregrounds to train on, in the order of their files, and backgrounds."""
         things, scenes = self._things(), self._scenes()
         return Composites(
             [_thing(things[index]) for index in range(len(things))],

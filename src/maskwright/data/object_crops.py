@@ -102,8 +102,7 @@ class ObjectCrops(Dataset[dict[str, Tensor]]):
         shares = [share for share, _ in scenes] + ([composites[0]] if composites else [])
         self.shares = np.array(shares, float) / sum(shares)
         self.plan, self.seed, self.length = plan, seed, length
-        noise = np.random.default_rng(0).standard_normal(_NOISE_PIXELS, np.float32)
-        self.noise = np.clip(noise * 32, -127, 127).astype(np.int8)  # drawn once: it takes long
+        self.noise = drawn_noise()
 
     def __len__(self) -> int:
         return self.length
@@ -141,10 +140,10 @@ def cut_scene(scene: Scene, rng: np.random.Generator, *, plan: ObjectCropPlan) -
     if scene.may_join and rng.random() < plan.join_probability:
         mask = joined(mask, scene.maps[part.map_index], rng)
     size = (mask.shape[0], mask.shape[1])
-    view = _view_of_photo(rng, size, part.box, plan=plan)
-    image = _seen(scene.levels, view, plan.side_px, border=OUTSIDE)
+    view = view_of_photo(rng, size, part.box, plan=plan)
+    image = seen_through(scene.levels, view, plan.side_px, border=OUTSIDE)
     known = cv2.merge([mask.view(np.uint8) * np.uint8(255), np.full(size, 255, np.uint8)])
-    seen = _seen((known,), view, plan.side_px, border=(0, 0)) > 127
+    seen = seen_through((known,), view, plan.side_px, border=(0, 0)) > 127
     return Cut(image, seen[..., 0], seen[..., 1])
 
 
@@ -162,19 +161,25 @@ def joined(
 
 def composite(found: Composites, rng: np.random.Generator, *, plan: ObjectCropPlan) -> Cut:
     """Return foregrounds on a background, and where the front one covers half of a pixel."""
-    image = _background(
+    image = backdrop(
         found.backgrounds[int(rng.integers(len(found.backgrounds)))], rng, plan.side_px
     )
     for _ in range(1 + int(rng.random() < plan.second_probability)):
         levels = found.things[int(rng.integers(len(found.things)))].levels
         height, width = levels[0].shape[:2]
-        view = _view_of_thing(rng, (height, width), plan=plan)
-        layer = _seen(levels, view, plan.side_px, border=(0, 0, 0, 0))
+        view = view_of_thing(rng, (height, width), plan=plan)
+        layer = seen_through(levels, view, plan.side_px, border=(0, 0, 0, 0))
         alpha = layer[..., 3]
         share = (alpha.astype(np.float32) / 255)[..., None]
         image = np.rint(image + share * (layer[..., :3] - image.astype(np.float32)))
         image = image.astype(np.uint8)
     return Cut(image, alpha >= 128, np.ones(alpha.shape, np.bool_))
+
+
+def drawn_noise() -> Int8[np.ndarray, " n"]:
+    """Return normal noise, standard deviation 32, to take pieces of: drawing it takes long."""
+    noise = np.random.default_rng(0).standard_normal(_NOISE_PIXELS, np.float32)
+    return np.clip(noise * 32, -127, 127).astype(np.int8)
 
 
 def recorded(
@@ -189,7 +194,7 @@ def recorded(
     Args:
         image: The crop.
         rng: Draws what happens.
-        noise: Normal noise with a standard deviation of 32, of which a piece is taken.
+        noise: Of `drawn_noise`, of which a piece is taken.
         most_noise: Largest standard deviation, of 255.
     """
     if rng.random() < 0.75:
@@ -222,7 +227,7 @@ def _light(rng: np.random.Generator) -> UInt8[np.ndarray, "1 256 3"]:
     return np.rint(np.clip(bright, 0, 1) * 255).astype(np.uint8)[None]
 
 
-def _view_of_photo(
+def view_of_photo(
     rng: np.random.Generator,
     size: tuple[int, int],
     box: tuple[int, int, int, int],
@@ -248,9 +253,7 @@ def _view_of_photo(
     return _view(rng, centre, target, scale=scale, turn_degrees=turn)
 
 
-def _view_of_thing(
-    rng: np.random.Generator, size: tuple[int, int], *, plan: ObjectCropPlan
-) -> View:
+def view_of_thing(rng: np.random.Generator, size: tuple[int, int], *, plan: ObjectCropPlan) -> View:
     """Return the map of a foreground to a place in a crop, a part of it perhaps outside."""
     scale = plan.side_px / max(size) * float(np.exp(rng.uniform(*np.log(plan.extent))))
     centre = np.array(size[::-1]) / 2
@@ -277,8 +280,13 @@ def _view(
     return np.column_stack([linear, target - linear @ centre])
 
 
-def _seen(
-    levels: Sequence[np.ndarray], view: View, side_px: int, *, border: tuple[int, ...]
+def seen_through(
+    levels: Sequence[np.ndarray],
+    view: View,
+    side_px: int,
+    *,
+    border: tuple[int, ...],
+    interpolation: int = cv2.INTER_LINEAR,
 ) -> UInt8[np.ndarray, "side side *_"]:
     """Return a crop, read from the smallest size that is large enough.
 
@@ -287,6 +295,7 @@ def _seen(
         view: From the coordinates of the first to those of the crop, both along pixels' edges.
         side_px: Side of the crop.
         border: What lies beyond the picture.
+        interpolation: OpenCV's; the nearest pixel for labels.
     """
     scale = float(np.sqrt(abs(np.linalg.det(view[:, :2]))))
     smaller = int(np.clip(np.floor(-np.log2(scale / 1.2)), 0, len(levels) - 1))
@@ -296,14 +305,12 @@ def _seen(
     offset = view[:, 2] + linear @ (0.5, 0.5) - 0.5  # OpenCV counts from the pixels' centres
     matrix = np.column_stack([linear, offset])
     return np.asarray(
-        cv2.warpAffine(
-            image, matrix, (side_px, side_px), flags=cv2.INTER_LINEAR, borderValue=border
-        ),
+        cv2.warpAffine(image, matrix, (side_px, side_px), flags=interpolation, borderValue=border),
         np.uint8,
     )
 
 
-def _background(
+def backdrop(
     levels: Sequence[UInt8[np.ndarray, "_ _ 3"]], rng: np.random.Generator, side_px: int
 ) -> UInt8[np.ndarray, "side side 3"]:
     """Return a square of a background; what was small is enlarged."""
@@ -312,5 +319,5 @@ def _background(
     whole = scale * np.array([width, height])
     first = rng.uniform(0, 1, 2) * (whole - side_px)
     view = np.array([[scale, 0, -first[0]], [0, scale, -first[1]]])
-    image = _seen(levels, view, side_px, border=OUTSIDE)
+    image = seen_through(levels, view, side_px, border=OUTSIDE)
     return np.ascontiguousarray(image[:, ::-1]) if rng.random() < 0.5 else image

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Int32, UInt8
+from jaxtyping import Bool, Float64, Int32, UInt8
 from scipy.ndimage import find_objects
 
 from maskwright.data.sources import read_colour
@@ -206,14 +206,27 @@ def yolo_scenes(folder: Path) -> SceneSet:
     """Return photos with a text file of polygons each: a class and points in [0, 1] a line."""
 
     def read(file: Path) -> Maps:
-        text = folder / "labels" / f"{file.stem}.txt"
-        lines = text.read_text().splitlines() if text.is_file() else []
-        height, width = read_header(file).size
-        rings = [np.array(line.split()[1:], np.float64).reshape(-1, 2) for line in lines if line]
-        return [_laid([[ring * (width, height)] for ring in rings], (height, width))]
+        size = read_header(file).size
+        found = yolo_polygons(folder / "labels" / f"{file.stem}.txt", size)
+        return [_laid([[ring] for _, ring in found], size)]
 
     files = split_photos(_some(folder.glob("images/*.jpg"), folder))
     return SceneSet("coco128", files, read)
+
+
+def yolo_polygons(
+    file: Path, size: tuple[int, int]
+) -> list[tuple[int, Float64[np.ndarray, "point 2"]]]:
+    """Return class and outline of the objects in a file; none if there is no file.
+
+    Args:
+        file: A class and points in [0, 1] a line.
+        size: Height and width of the photo, in whose pixels the outlines are.
+    """
+    lines = file.read_text().splitlines() if file.is_file() else []
+    rows = [line.split() for line in lines if line]
+    scale = (size[1], size[0])
+    return [(int(row[0]), np.array(row[1:], np.float64).reshape(-1, 2) * scale) for row in rows]
 
 
 def coco_scenes(folder: Path) -> SceneSet:
