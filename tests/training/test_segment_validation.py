@@ -86,3 +86,17 @@ def test_photos_are_spread_over_the_list(tmp_path):
     assert len(SegmentValidation.of(photos, 99, SMALL).photos) == 9
     every = SegmentValidation(photos, replace(SMALL, task="semantic"))
     assert len(every(model())[1]) == SHEETS
+
+
+def test_what_is_found_beside_the_subject_counts_there(tmp_path, monkeypatch):
+    photos = truths(tmp_path, "panoptic")
+    everything = semantic_segmentation(np.zeros((40, 60), np.int32), SMALL.names)
+    found = Segmentation((40, 60), "panoptic", SMALL.names, everything.segments)
+    Right.known = {each.photo: found for each in photos}
+    monkeypatch.setattr("maskwright.training.segment_validation.Segmenter", Right)
+    validate = SegmentValidation(photos, SMALL, subject=True)
+    assert validate(model())[0]["subject"] == pytest.approx(40 / 60)
+    nothing = Segmentation((40, 60), "panoptic", SMALL.names, ())
+    Right.known = {each.photo: nothing for each in photos}
+    assert validate(model())[0]["subject"] == 0
+    assert "subject" not in SegmentValidation(photos, SMALL)(model())[0]

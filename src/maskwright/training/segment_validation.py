@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from torch import nn
 
 from maskwright.data.ground_truth import GroundTruth
@@ -14,6 +14,7 @@ from maskwright.evaluation.report import sheet
 from maskwright.formats.overlay import overlay
 from maskwright.inference.segment import Segmenter, classes_of
 from maskwright.metrics.instance import InstancePrecision
+from maskwright.metrics.interactive import iou
 from maskwright.metrics.panoptic import PanopticQuality
 from maskwright.metrics.semantic import Confusion
 from maskwright.models.mask2former.config import Config
@@ -53,10 +54,13 @@ class SegmentValidation:
     Attributes:
         photos: With what is in them, for the task of the network.
         config: Of the network.
+        subject: Whether all that is found together is compared with all there is, too. Panoptic
+            quality lets pass whatever is found on void, where that is background.
     """
 
     photos: Sequence[GroundTruth]
     config: Config
+    subject: bool = False
 
     @classmethod
     def of(cls, truths: Truths, count: int, config: Config) -> "SegmentValidation":
@@ -68,7 +72,7 @@ class SegmentValidation:
         """Return scores, and sheets: photo | what was found | what there is.
 
         The first score is what the others lack: 1 - mIoU (semantic), PQ (panoptic) or AP
-        (instance).
+        (instance). The last, if wanted, is `subject`: the mean IoU of all that is found.
         """
         device = str(next(model.parameters()).device)
         network: Any = network_of(model)
@@ -76,9 +80,11 @@ class SegmentValidation:
         classes, task = classes_of(self.config), self.config.task
         counts = _counts(task, classes)
         found = segmenter.segment_many((each.photo for each in self.photos), task)
-        sheets = list[UInt8[np.ndarray, "h w 3"]]()
+        sheets, subjects = list[UInt8[np.ndarray, "h w 3"]](), list[float]()
         for truth, prediction in zip(self.photos, found, strict=True):
             counts.add(*(_counted(one, task) for one in (truth.segmentation, prediction)))
+            if self.subject and truth.segmentation.segments:
+                subjects.append(iou(_together(prediction), _together(truth.segmentation)))
             if len(sheets) < SHEETS:
                 pixels = read_colour(truth.photo)
                 panels = [
@@ -86,7 +92,7 @@ class SegmentValidation:
                     for one in (prediction, truth.segmentation)
                 ]
                 sheets.append(sheet(pixels, *panels, height_px=SHEET_PX))
-        scores = counts.scores()
+        scores = counts.scores() | ({"subject": float(np.mean(subjects))} if subjects else {})
         return {"missed": 1 - next(iter(scores.values())), **scores}, sheets
 
 
@@ -96,6 +102,12 @@ def _counts(task: str, classes: ClassList) -> Counts:
     if task == "instance":
         return InstancePrecision(classes.names, with_boundary=False)
     return PanopticQuality(classes.names, classes.is_thing)
+
+
+def _together(found: Segmentation) -> Bool[np.ndarray, "h w"]:
+    """Return where any of the segments is."""
+    masks = [segment.mask() for segment in found.segments]
+    return np.logical_or.reduce([np.zeros(found.size, np.bool_), *masks])
 
 
 def _counted(found: Segmentation, task: str) -> Any:

@@ -81,7 +81,7 @@ def job(settings: Settings) -> Job:
     return Job(
         model=SegmentTraining(network, frozen_norms=True),
         dataset=sources.training(SegmentCropPlan(side_px=settings.side_px)),
-        validate=SegmentValidation(held_out, CONFIG) if held_out else None,
+        validate=SegmentValidation(held_out, CONFIG, subject=True) if held_out else None,
         validate_every=500,
         losses=SegmentLosses(settings.points),
         optimizer=optim.AdamW(
