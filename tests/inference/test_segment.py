@@ -63,9 +63,7 @@ def test_segments_are_of_the_photo_and_have_its_classes(segmenter, photo):
         not s.is_thing for s in found.segments
     )
     labels = found.label_map()
-    assert [int((labels == s.id).sum()) for s in found.segments] == [
-        s.area for s in found.segments
-    ]
+    assert [int((labels == s.id).sum()) for s in found.segments] == [s.area for s in found.segments]
 
 
 def test_every_pixel_has_a_class_and_instances_are_things(segmenter, photo):
