@@ -15,7 +15,7 @@ from maskwright.weights.convert import convert_checkpoint, identify
 from maskwright.weights.load import load_model, save_model
 
 sys.path.append(str(Path(__file__).parent))
-from small_networks import MOBILE, PARITY, SWIN, network, official_state, photo
+from query_networks import MOBILE, PARITY, SWIN, network, official_state, photo
 
 sys.path.append(str(PARITY))
 from fixture_weights import state_dict_for

@@ -21,7 +21,7 @@ from maskwright.models.mask2former.loss import (
 from maskwright.models.mask2former.model import Segments
 
 sys.path.append(str(Path(__file__).parent))
-from small_networks import PARITY, RESNET, network, photo
+from query_networks import PARITY, RESNET, network, photo
 
 FEW = Sampling(points=64)
 

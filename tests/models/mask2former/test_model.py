@@ -10,7 +10,7 @@ from maskwright.models import mask2former
 from maskwright.models.mask2former.config import MINI, R50, R101, SWIN_B, SWIN_L, SWIN_S, SWIN_T
 
 sys.path.append(str(Path(__file__).parent))
-from small_networks import MOBILE, PARITY, RESNET, SWIN, network, photo
+from query_networks import MOBILE, PARITY, RESNET, SWIN, network, photo
 
 sys.path.append(str(PARITY))
 from fixture_weights import load_case
