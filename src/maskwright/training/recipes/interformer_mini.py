@@ -1,7 +1,8 @@
 """The small click network that ships with the package.
 
-Command: maskwright train interformer_mini --set data=DIR
-Hardware, time: TODO
+Commands: maskwright train interformer_mini --set data=DIR
+          … the same with --set start=FILE --set side_px=320 --set batch=6, to go on with larger crops
+Hardware, time: one of two shared CPU cores, about two hours.
 Data: photos with objects as listed in `data/embedded_objects.py`, ImageNet weights to start from.
 """
 
@@ -51,7 +52,7 @@ class Settings:
     data: str = ""
     start: str = ""
     procedural: int = 160
-    steps: int = 5000
+    steps: int = 4000
     batch: int = 8
     side_px: int = 256
     learning_rate: float = 1e-3
