@@ -1,7 +1,7 @@
 """The small click network that ships with the package.
 
 Commands: maskwright train interformer_mini --set data=DIR
-          … the same with --set start=FILE --set side_px=320 --set batch=6, to go on with larger crops
+          … with --set start=FILE --set side_px=320 --set batch=6, to go on with larger crops
 Hardware, time: one of two shared CPU cores, about two hours.
 Data: photos with objects as listed in `data/embedded_objects.py`, ImageNet weights to start from.
 """
