@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Size = tuple[int, int]
 Part = Literal["encoder", "decoder"]
-SIZES = ((512, 512), (480, 640))  # the second: a photo of 4:3, as interformer-mini sees it
+SIZES = ((512, 512), (384, 512))  # the second: a photo of 4:3, as interformer-mini sees it
 PARTS: dict[str, tuple[Part, ...]] = {
     "encoder": ("encoder",),
     "decoder": ("decoder",),
@@ -44,7 +44,7 @@ def export(
         typer.Option(
             metavar="H,W",
             help="Height and width of what the network sees; can be given several times. "
-            "Without: 512,512 and 480,640.",
+            "Without: 512,512 and 384,512.",
         ),
     ] = None,
     part: Annotated[

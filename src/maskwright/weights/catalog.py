@@ -166,6 +166,17 @@ _EMBEDDED_DATA = (
     ("MobileNetV2 for ImageNet, as a start", "Apache-2.0; ImageNet: research"),
 )
 
+_CLICK_DATA = (
+    ("BSDS500", "non-commercial research"),
+    ("DAVIS 2016, training part", "CC BY 4.0"),
+    ("Clothing Co-Parsing", "Apache-2.0 file, rights of the photos unclear"),
+    ("Weizmann horses", "research"),
+    ("128 photos of COCO", "annotations CC BY 4.0, photos under the terms of Flickr"),
+    ("car parts", "no licence stated"),
+    *_EMBEDDED_DATA[:5],
+    _EMBEDDED_DATA[-1],
+)
+
 _ROWS = (
     WeightRow(
         name="a2u-mini",
@@ -195,6 +206,21 @@ _ROWS = (
         embedded=True,
         recipe="maskwright train mematte_mini",
         notes="Routed: a quarter of the tokens attend globally. For large photos in little memory.",
+    ),
+    WeightRow(
+        name="interformer-mini",
+        paper="interformer",
+        task="clicking",
+        url="",
+        sha256="d824742fbacc8e131de6b4cf6fa5a9132993af28c0184342a6aef6b0257ee2c4",
+        licence="Apache-2.0",
+        commercial=False,
+        data=_CLICK_DATA,
+        scores={"held-out NoC@85": 5.62, "held-out NoC@90": 8.2, "IoU after 3 clicks": 0.773},
+        bytes=6453816,
+        embedded=True,
+        recipe="maskwright train interformer_mini",
+        notes="Selects objects by clicks, boxes and scribbles; encodes a photo in a moment.",
     ),
     _vitmatte(
         "vitmatte-small-composition-1k",
