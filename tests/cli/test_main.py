@@ -49,7 +49,7 @@ def test_help_lists_and_wrong_use_import_nothing_heavy():
     "arguments,line",
     [
         (["nix"], "no such command 'nix'; see `maskwright --help`"),
-        (["cutout", "--nix"], "no such option: --nix; see `maskwright cutout --help`"),
+        (["cutout", "--zzzz"], "no such option: --zzzz; see `maskwright cutout --help`"),
         (["cutout"], "missing argument 'PHOTO'; see `maskwright cutout --help`"),
         (["cutout", "a.jpg"], "missing option '--output' / '-o'; see `maskwright cutout --help`"),
         (
@@ -60,11 +60,11 @@ def test_help_lists_and_wrong_use_import_nothing_heavy():
         (
             ["cutout", "a.jpg", "-o", "x.png"],
             "this version does not find the subject by itself; "
-            "say where it is with --trimap (0, 128, 255) or --mask",
+            "say where it is with --point X,Y, --box, --mask or --trimap (0, 128, 255)",
         ),
         (
             ["cutout", "a.jpg", "-o", "x.png", "--trimap", "t", "--mask", "m"],
-            "--trimap and --mask exclude each other; keep one",
+            "--trimap says it all: --mask, --point and --box exclude it; keep one",
         ),
         (
             ["matte", "a.jpg", "-o", "x.png", "--trimap", "setup.py"],

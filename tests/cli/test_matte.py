@@ -143,7 +143,7 @@ def test_an_existing_output_is_a_failed_item_unless_it_may_be_replaced(cut, fold
         (["-o", "out.png", "--model", "a2u-mimi"], 1, "did you mean a2u-mini?"),
         (["-o", "out.png", "--model", "x.safetensors"], 1, "there is no file x.safetensors"),
         (["-o", "out.png", "--model", "photo.png"], 2, "photo.png is damaged or of another kind"),
-        (["-o", "out.png", "--band", "3"], 1, "--band belongs to --mask"),
+        (["-o", "out.png", "--band", "3"], 1, "--band belongs to masks"),
         (["-o", "-", "--json"], 1, "--json and -o - both want standard output"),
         (["-o", "out.png", "--max-pixels", "1k"], 2, "at most 1000 pixels are allowed"),
         (["-o", "out.png", "--device", "cuda:99"], 1, "cuda:99"),

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from maskwright.errors import ShapeError, UsageError
 from maskwright.image.colour import from_float, to_float
@@ -123,3 +124,8 @@ def test_a_background_that_is_neither_colour_nor_picture_is_refused(layers):
         compose(colours, alpha, np.zeros(4))
     with pytest.raises(UsageError, match="background must be floating point .* got uint8"):
         compose(colours, alpha, np.zeros(3, np.uint8))
+
+
+def test_a_name_is_known_after_others_have_asked_pillow_for_it():
+    Image.new("RGB", (1, 1), "teal")  # Pillow then keeps another kind of entry
+    assert (parse_colour("teal") * 255).round().tolist() == [0, 128, 128]

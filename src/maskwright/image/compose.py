@@ -70,13 +70,11 @@ def parse_colour(text: str) -> Float32[np.ndarray, "3"]:
         UsageError: If it is none of these.
     """
     plain = text.strip().lower()
-    named = ImageColor.colormap.get(plain, plain)
     numbers = re.fullmatch(r"(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})", plain)
     if numbers:
         channels = [int(number) for number in numbers.groups()]
-    elif isinstance(named, str) and re.fullmatch(r"#[0-9a-f]{3}|#[0-9a-f]{6}", named):
-        digits = named[1:] if len(named) == 7 else "".join(2 * digit for digit in named[1:])
-        channels = list(bytes.fromhex(digits))
+    elif plain in ImageColor.colormap or re.fullmatch(r"#[0-9a-f]{3}|#[0-9a-f]{6}", plain):
+        channels = list(ImageColor.getrgb(plain))
     else:
         channels = []
     if not channels or max(channels) > 255:
