@@ -60,12 +60,18 @@ class Annotations:
                     f"-o must end with {suffix} for --format {self.format}, got {wrong[0]}"
                 )
             return items
-        target = self.output
-        if self.format == "coco" and not target.lower().endswith(".json"):
-            target = str(Path(target) / "annotations.json")
-        folder = self.output if self.format == "yolo" else str(Path(target).with_suffix(""))
+        target, folder = self.output, self.output
+        if self.format == "coco":
+            target = self._coco_file()
+            folder = str(Path(target).with_suffix(""))
         items = plan_items(photos, folder + "/", recursive=recursive)
         return [replace(item, target=target) for item in items]
+
+    def _coco_file(self) -> str:
+        """Return the one file for all photos: the output, or a file in it."""
+        if self.output.lower().endswith(".json"):
+            return self.output
+        return str(Path(self.output) / "annotations.json")
 
     def check(self, item: Item) -> None:
         """Refuse, before any work, an output that exists beside the one that names the item.
@@ -122,9 +128,7 @@ class Annotations:
         from maskwright.formats.coco import write_coco
         from maskwright.formats.panoptic import write_panoptic
 
-        file = self.output
-        if not file.lower().endswith(".json"):
-            file = str(Path(file) / "annotations.json")
+        file = self._coco_file()
         if found[0].segmentation.task == "panoptic" and not self.as_polygons:
             write_panoptic(file, found, classes=classes, overwrite=self.overwrite)
             return

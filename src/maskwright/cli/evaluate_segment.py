@@ -11,7 +11,7 @@ import typer
 from maskwright.cli import flags
 from maskwright.cli.evaluate import identity, kept_beside, tell_failed
 from maskwright.cli.items import PIPE
-from maskwright.cli.loading import check_model
+from maskwright.cli.loading import check_model, open_segmenter
 from maskwright.cli.progress import DONE, progress_bar
 from maskwright.errors import UsageError
 from maskwright.image.publish import check_target
@@ -173,16 +173,14 @@ class Asked:
         Raises:
             WeightsError: If it cannot be loaded.
         """
-        from maskwright.inference.segment import Segmenter
-
-        return Segmenter.load(
+        return open_segmenter(
             self.model or "",
-            device=self.device,
-            dtype=self.dtype,
+            self.device,
+            self.dtype,
             short_side_px=self.short_side,
             commercial=self.commercial,
             offline=self.offline,
-        )
+        )()
 
 
 def _asked(task: str, given: Mapping[str, Any]) -> Asked:

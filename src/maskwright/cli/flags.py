@@ -42,7 +42,9 @@ def band_width(text: str) -> str | int:
     raise UsageError(f"--band must be auto, a number of pixels or a share like 3%, got {text!r}")
 
 
-def _one_of(flag: str, pattern: str, expected: str) -> Callable[[str | None], str | None]:
+def one_of(flag: str, pattern: str, expected: str) -> Callable[[str | None], str | None]:
+    """Return a check that a flag's value matches a pattern, described by `expected`."""
+
     def check(value: str | None) -> str | None:
         if value is not None and not re.fullmatch(pattern, value):
             raise UsageError(f"{flag} must be {expected}, got {value!r}")
@@ -122,7 +124,7 @@ BitDepth = Annotated[
     str | None,
     typer.Option(
         metavar="8|16",
-        callback=_one_of("--bit-depth", "8|16", "8 or 16"),
+        callback=one_of("--bit-depth", "8|16", "8 or 16"),
         help="Bits per channel of the output; the photo's own unless given.",
     ),
 ]
@@ -133,7 +135,7 @@ Device = Annotated[
     str,
     typer.Option(
         metavar="auto|cpu|cuda|mps",
-        callback=_one_of("--device", r"auto|cpu|cuda(:\d+)?|mps", "auto, cpu, cuda, cuda:N or mps"),
+        callback=one_of("--device", r"auto|cpu|cuda(:\d+)?|mps", "auto, cpu, cuda, cuda:N or mps"),
         help="Where to compute; fails if the device named is not usable.",
     ),
 ]
@@ -141,7 +143,7 @@ Dtype = Annotated[
     str,
     typer.Option(
         metavar="auto|fp32|fp16|bf16",
-        callback=_one_of("--dtype", "auto|fp32|fp16|bf16", "auto, fp32, fp16 or bf16"),
+        callback=one_of("--dtype", "auto|fp32|fp16|bf16", "auto, fp32, fp16 or bf16"),
         help="Number format to compute in.",
     ),
 ]

@@ -11,6 +11,7 @@ from maskwright.weights.catalog import check_commercial, find_weight
 if TYPE_CHECKING:
     from maskwright.inference.click import Clicker
     from maskwright.inference.matte import Matter
+    from maskwright.inference.segment import Segmenter
 
 
 def open_matter(
@@ -77,6 +78,34 @@ def open_clicker(
             device=device,
             dtype=dtype,
             most_px=most_px,
+            commercial=commercial,
+            offline=offline,
+        )
+
+    return load
+
+
+def open_segmenter(
+    model: str,
+    device: str,
+    dtype: str,
+    *,
+    short_side_px: int | None = None,
+    commercial: bool,
+    offline: bool,
+) -> Callable[[], "Segmenter"]:
+    """Return what loads the model when first called; name and terms are checked at once."""
+    check_model(model, commercial=commercial)
+
+    @cache
+    def load() -> "Segmenter":
+        from maskwright.inference.segment import Segmenter
+
+        return Segmenter.load(
+            model,
+            device=device,
+            dtype=dtype,
+            short_side_px=short_side_px,
             commercial=commercial,
             offline=offline,
         )

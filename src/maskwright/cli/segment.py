@@ -1,34 +1,20 @@
 """The verb `segment`: photos in; label maps, COCO, labelme or YOLO files out."""
 
-from collections.abc import Callable
-from functools import cache
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from maskwright.cli import flags
 from maskwright.cli.annotations import FORMATS, Annotations
 from maskwright.cli.items import Item
-from maskwright.cli.loading import check_model
+from maskwright.cli.loading import open_segmenter
 from maskwright.cli.pictures import read_item
 from maskwright.cli.progress import do_items
 from maskwright.errors import UsageError
 
-if TYPE_CHECKING:
-    from maskwright.inference.segment import Segmenter
-
 DEFAULT_MODEL = "mask2former-mini"
 TASKS = ("panoptic", "instance", "semantic")
 SHOWN_SCORE = 0.5  # of instances: a hundred guesses are for scoring, not for looking at
-
-
-def _one_of(flag: str, values: tuple[str, ...]) -> Callable[[str], str]:
-    def check(value: str) -> str:
-        if value not in values:
-            raise UsageError(f"{flag} must be {', '.join(values)}, got {value!r}")
-        return value
-
-    return check
 
 
 def _share(value: float | None) -> float | None:
@@ -45,7 +31,7 @@ def segment(
         str,
         typer.Option(
             metavar="|".join(TASKS),
-            callback=_one_of("--task", TASKS),
+            callback=flags.one_of("--task", "|".join(TASKS), ", ".join(TASKS)),
             help="Segments that share no pixel, objects that may overlap, or a class per pixel.",
         ),
     ] = "panoptic",
@@ -53,7 +39,7 @@ def segment(
         str,
         typer.Option(
             metavar="|".join(FORMATS),
-            callback=_one_of("--format", FORMATS),
+            callback=flags.one_of("--format", "|".join(FORMATS), ", ".join(FORMATS)),
             help="png is a 16-bit label map with JSON and an overlay picture.",
         ),
     ] = "png",
@@ -96,16 +82,8 @@ def segment(
     flags.set_verbosity(quiet=quiet, verbose=verbose)
     written = Annotations(format, output, as_polygons=polygons, overwrite=overwrite)
     items = written.plan(photos, recursive=recursive)
-    check_model(model, commercial=commercial)
+    segmenter = open_segmenter(model, device, dtype, commercial=commercial, offline=offline)
     least = SHOWN_SCORE if score is None and task == "instance" else score
-
-    @cache
-    def segmenter() -> "Segmenter":
-        from maskwright.inference.segment import Segmenter
-
-        return Segmenter.load(
-            model, device=device, dtype=dtype, commercial=commercial, offline=offline
-        )
 
     def work(item: Item) -> str:
         photo = read_item(item, max_pixels, overwrite=overwrite)
