@@ -5,22 +5,19 @@ arXiv:2112.01527, section 3.3.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor, nn
 
-from maskwright.errors import UsageError
 from maskwright.models.mask2former.config import Config
 from maskwright.models.mask2former.loss import Sampling, Target, segment_losses
 from maskwright.models.mask2former.model import Mask2Former, Segments, build
 from maskwright.models.mask2former.starts import start_from_imagenet
 from maskwright.training.inputs import DEVIATION, MEAN
 from maskwright.training.recipe import Batch, Losses
-from maskwright.weights.load import load_model, read_safetensors
+from maskwright.training.starts import small_network
 
-IMAGENET = Path("weights") / "mobilenetv2_imagenet.safetensors"
 _BITS = torch.arange(7, -1, -1, dtype=torch.uint8)  # the first pixel is the highest bit
 
 
@@ -107,27 +104,5 @@ def network_of(model: nn.Module) -> nn.Module:
 
 
 def start_small(config: Config, *, start: str, data: str) -> Mask2Former:
-    """Return a network on MobileNetV2 with what it starts from.
-
-    Args:
-        config: Of the network.
-        start: A network of this configuration to go on from, a name or a file; or empty.
-        data: Else the folder of real data, where ImageNet's weights lie; empty starts from noise.
-
-    Raises:
-        UsageError: If `start` holds another network.
-        WeightsError: If the weights are missing or damaged.
-    """
-    if start:
-        model, _, given = load_model(start)
-        if given != config or not isinstance(model, Mask2Former):
-            raise UsageError(
-                f"expected the weights of a network of this recipe, {start} holds others;"
-                " use --set start= to start from ImageNet's"
-            )
-        return model
-    network = build(config)
-    if data:
-        imagenet = read_safetensors(Path(data) / IMAGENET)[0]
-        network.load_state_dict(start_from_imagenet(imagenet), strict=False)
-    return network
+    """Return a network on MobileNetV2 with what it starts from; see `small_network`."""
+    return small_network(config, build, start_from_imagenet, start=start, data=data)

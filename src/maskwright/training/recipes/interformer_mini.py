@@ -7,26 +7,21 @@ Data: photos with objects as listed in `data/embedded_objects.py`, ImageNet weig
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from safetensors.torch import load_file
 from torch import optim
 
 from maskwright.data.embedded_objects import ObjectSources
 from maskwright.data.object_crops import ObjectCropPlan
-from maskwright.errors import UsageError
 from maskwright.layers.conv import channels_last
 from maskwright.models.interformer.config import MINI
 from maskwright.models.interformer.loss import overlap_losses
 from maskwright.models.interformer.mobile import start_from_imagenet
-from maskwright.models.interformer.model import InterFormer, build
+from maskwright.models.interformer.model import build
 from maskwright.training.click_groups import groups
 from maskwright.training.click_validation import ClickValidation
 from maskwright.training.clicking import ClickLosses, ClickTraining, network_of
 from maskwright.training.recipe import Job, warmup_cosine
-from maskwright.weights.load import load_model
-
-IMAGENET = Path("weights") / "mobilenetv2_imagenet.safetensors"
+from maskwright.training.starts import small_network
 
 
 @dataclass(frozen=True)
@@ -67,7 +62,9 @@ def job(settings: Settings) -> Job:
     """Return the training job."""
     sources = ObjectSources(settings.data, seed=settings.seed, drawn=settings.procedural)
     held_out = sources.held_out()
-    network = _network(settings)
+    network = small_network(
+        MINI, build, start_from_imagenet, start=settings.start, data=settings.data
+    )
     channels_last(network)
     return Job(
         model=ClickTraining(network, encode_once=True),
@@ -97,19 +94,3 @@ def job(settings: Settings) -> Job:
         seed=settings.seed,
         finish=network_of,
     )
-
-
-def _network(settings: Settings) -> InterFormer:
-    if settings.start:
-        model, _, config = load_model(settings.start)
-        if config != MINI or not isinstance(model, InterFormer):
-            raise UsageError(
-                f"expected the weights of a small click network, {settings.start} holds others;"
-                " use --set start= to start from ImageNet's"
-            )
-        return model
-    network = build(MINI)
-    if settings.data:
-        imagenet = load_file(Path(settings.data) / IMAGENET)
-        network.load_state_dict(start_from_imagenet(imagenet), strict=False)
-    return network
