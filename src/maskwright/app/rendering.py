@@ -1,0 +1,141 @@
+"""From an object of a document to its mask, trimap, alpha and cut-out, at the photo's size or less.
+
+Everything takes the photo and the object, so that previews and exports are made by one code.
+"""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+from numpy.typing import NDArray
+
+from maskwright.app.document import Object
+from maskwright.errors import TrimapError
+from maskwright.image.photo import Photo
+from maskwright.image.resize import resize
+from maskwright.image.strokes import stroke_mask
+from maskwright.image.trimap import trimap_from_mask
+from maskwright.structures import rle
+from maskwright.structures.cutout import Cutout
+from maskwright.structures.matte import Matte
+from maskwright.structures.trimap import Trimap
+
+if TYPE_CHECKING:
+    from maskwright.inference.matte import Matter
+
+
+def mask_of(one: Object, size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
+    """Return the mask of an object; empty if it has none yet.
+
+    Args:
+        one: The object.
+        size: Height and width of its photo.
+    """
+    return np.zeros(size, np.bool_) if one.rle is None else rle.decode(one.rle)
+
+
+def trimap_of(one: Object, photo: Photo) -> UInt8[np.ndarray, "h w"]:
+    """Return the trimap of an object, with what was painted into it.
+
+    Args:
+        one: The object, with a mask; one whose edge is not refined gets a band of "auto".
+        photo: Its photo.
+
+    Raises:
+        TrimapError: If its mask is empty or covers the whole photo.
+    """
+    if one.rle is None:
+        raise TrimapError(f"expected an object with a mask, {one.name} has none yet; click on it")
+    band = one.refine.band if one.refine is not None else "auto"
+    trimap = trimap_from_mask(mask_of(one, photo.size), band, image=photo)
+    for stroke in one.refine.strokes if one.refine is not None else ():
+        trimap[stroke_mask(stroke.points, stroke.radius, photo.size)] = stroke.value
+    return trimap
+
+
+def matte_of(one: Object, photo: Photo, matter: "Matter | None" = None) -> Matte:
+    """Return the matte of an object at the photo's size.
+
+    Args:
+        one: The object; without settings to refine it, its mask is the matte.
+        photo: Its photo.
+        matter: The network that its settings name.
+
+    Raises:
+        TrimapError: As for `trimap_of`.
+        MemoryBudgetError: If the matter may not use as much memory as it needs.
+    """
+    if one.refine is None:
+        return Matte(mask_of(one, photo.size).astype(np.float32))
+    assert matter is not None
+    return matter.matte(photo, Trimap(trimap_of(one, photo)))
+
+
+def small_matte_of(
+    one: Object, photo: Photo, matter: "Matter | None" = None, *, small: Photo
+) -> Matte:
+    """Return about the matte of an object, computed at a smaller size: for looking at.
+
+    Args:
+        one: As for `matte_of`.
+        photo: Its photo.
+        matter: As for `matte_of`.
+        small: The photo at the size wanted.
+
+    Raises:
+        TrimapError: As for `trimap_of`.
+        MemoryBudgetError: As for `matte_of`.
+    """
+    if small.size == photo.size:
+        return matte_of(one, photo, matter)
+    if one.refine is None:
+        mask = mask_of(one, photo.size).astype(np.float32)
+        return Matte(np.clip(resize(mask, small.size), 0, 1))
+    assert matter is not None
+    return matter.matte(small, Trimap(shrunk_trimap(trimap_of(one, photo), small.size)))
+
+
+def shrunk_trimap(
+    trimap: UInt8[np.ndarray, "h w"], size: tuple[int, int]
+) -> UInt8[np.ndarray, "small_h small_w"]:
+    """Return a smaller trimap, known only where all that a pixel covers is known alike."""
+    if trimap.shape == size:
+        return trimap
+    small = np.full(size, 128, np.uint8)
+    for value in (0, 255):
+        share = resize((trimap == value).astype(np.float32), size, kind="area")
+        small[share > 1 - 1e-4] = value
+    return small
+
+
+def shrunk(photo: Photo, side: int) -> Photo:
+    """Return a photo whose longer side is at most `side` pixels."""
+    longer = max(photo.size)
+    if longer <= side:
+        return photo
+    height, width = (max(1, round(length * side / longer)) for length in photo.size)
+    alpha = None if photo.alpha is None else resize(photo.alpha, (height, width))
+    return replace(photo, pixels=resize(photo.pixels, (height, width)), alpha=alpha)
+
+
+def cut_out_by(photo: Photo, matte: Matte, decontaminate: float = 1.0) -> Cutout:
+    """Return the cut-out, its soft pixels freed of the background's colour by an amount.
+
+    Args:
+        photo: The photo.
+        matte: Of its size.
+        decontaminate: 0 keeps the photo's colours, 1 takes the object's own.
+
+    Raises:
+        ShapeError: If photo and matte differ in size.
+    """
+    from maskwright.inference.cutout import cut_out
+
+    whole = cut_out(photo, matte, decontaminate=decontaminate > 0)
+    if decontaminate in (0, 1):
+        return whole
+    colours: NDArray[Any] = whole.rgba[..., :3]
+    mixed = photo.pixels + (colours - photo.pixels.astype(np.float32)) * np.float32(decontaminate)
+    np.copyto(colours, np.rint(mixed) if colours.dtype.kind == "u" else mixed, casting="unsafe")
+    return whole
