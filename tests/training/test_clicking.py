@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from maskwright.data.reference import BACKGROUND, OBJECT, UNKNOWN
+from maskwright.data.reference import BACKGROUND, MAYBE_OBJECT, OBJECT, UNKNOWN
 from maskwright.models import interformer
 from maskwright.models.interformer.config import MINI
 from maskwright.training import clicking
@@ -40,6 +40,24 @@ def test_the_first_click_is_inside_the_object_and_nothing_else_is_known(batch):
         assert set(np.unique(reference)) == {UNKNOWN, OBJECT}
         rows, columns = np.nonzero(reference == OBJECT)
         assert truth[int(rows.mean()), int(columns.mean())]
+
+
+def test_a_box_comes_instead_of_the_first_click(batch):
+    labels = batch["label"].numpy()
+    dialogue = SimulatedDialogue(labels, np.random.default_rng(0), box_probability=1.0)
+    for clicks, reference, truth in zip(
+        dialogue.clicks, dialogue.references()[:, 0].numpy(), dialogue.truths, strict=True
+    ):
+        assert [click.positive for click in clicks][:2] == [True, False]
+        assert not truth[reference == BACKGROUND].any()  # its clicks lie beside the object
+        inside = (reference == MAYBE_OBJECT) | (reference == OBJECT)
+        assert (inside & truth).sum() > 0.6 * truth.sum()  # an ellipse about as large
+
+
+def test_an_object_that_is_not_there_gets_no_box(batch):
+    labels = np.zeros_like(batch["label"].numpy())
+    dialogue = SimulatedDialogue(labels, np.random.default_rng(0), box_probability=1.0)
+    assert dialogue.clicks == [[], []]
 
 
 def test_a_wrong_answer_is_corrected_and_remembered(batch):

@@ -19,15 +19,18 @@ from maskwright.data.clicks import (
     next_click,
 )
 from maskwright.data.reference import unknown_map, with_clicks, with_prediction
+from maskwright.data.starts import start_from_box
 from maskwright.layers.mobilenet import DEVIATION, MEAN
 from maskwright.models.interformer.loss import IGNORED, OverlapLosses, click_losses
 from maskwright.models.interformer.loss import Losses as FocalLosses
 from maskwright.models.interformer.model import InterFormer, Training
+from maskwright.structures.box import Box
 from maskwright.structures.click import Click
 from maskwright.training.recipe import Batch, Losses
 
 SCALE = torch.tensor([255 / value for value in DEVIATION])[:, None, None]
 SHIFT = torch.tensor(MEAN)[:, None, None] / 255
+LOOSE = (-0.02, 0.08)  # how far out a drawn box lies from the object's own, of its sides
 
 
 class ClickTraining(nn.Module):
@@ -38,11 +41,16 @@ class ClickTraining(nn.Module):
         encode_once: Encode an image once for simulation and learning, instead of once for each,
             and keep the statistics of the encoder's norms. The same where nothing in the encoder
             is random; nearly a third of the time.
+        box_probability: How often a dialogue begins with a box, not with a click. The paper has
+            clicks only.
     """
 
-    def __init__(self, network: InterFormer, *, encode_once: bool = False) -> None:
+    def __init__(
+        self, network: InterFormer, *, encode_once: bool = False, box_probability: float = 0.0
+    ) -> None:
         super().__init__()
         self.network, self.encode_once = network, encode_once
+        self.box_probability = box_probability
 
     def train(self, mode: bool = True) -> "ClickTraining":
         """Set training mode; an encoder that encodes once stays as in inference."""
@@ -67,7 +75,7 @@ class ClickTraining(nn.Module):
         """
         x = (image - SHIFT.to(image)) * SCALE.to(image)
         rng = np.random.default_rng(int(torch.randint(2**62, ())))
-        dialogue = SimulatedDialogue(label.cpu().numpy(), rng)
+        dialogue = SimulatedDialogue(label.cpu().numpy(), rng, box_probability=self.box_probability)
         more = draw_more_clicks(rng)
         if self.encode_once:
             maps = self.network.encode(x)
@@ -100,17 +108,29 @@ class SimulatedDialogue:
 
     Args:
         labels: As in `ClickTraining.forward`.
-        rng: Draws where exactly a click goes.
+        rng: Draws where exactly a click or a box goes.
+        box_probability: How often a box comes before the first click.
     """
 
-    def __init__(self, labels: UInt8[np.ndarray, "batch h w"], rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        labels: UInt8[np.ndarray, "batch h w"],
+        rng: np.random.Generator,
+        *,
+        box_probability: float = 0.0,
+    ) -> None:
         self.truths = labels == 1
         self.ignored = labels == IGNORED
         self.rng = rng
         size = labels.shape[1:]
         self.maps = [unknown_map((size[0], size[1])) for _ in labels]
         self.clicks: list[list[Click]] = [[] for _ in labels]
-        self._click(np.zeros(labels.shape, np.bool_))
+        nothing = np.zeros(size, np.bool_)
+        for index, truth in enumerate(self.truths):
+            if truth.any() and rng.random() < box_probability:
+                self._start_from_box(index)
+            else:
+                self._click(index, nothing)
 
     def references(self) -> UInt8[Tensor, "batch 1 h w"]:
         """Return the reference maps."""
@@ -122,22 +142,39 @@ class SimulatedDialogue:
             with_prediction(reference, prediction)
             for reference, prediction in zip(self.maps, predictions, strict=True)
         ]
-        self._click(predictions)
-
-    def _click(self, predictions: Bool[np.ndarray, "batch h w"]) -> None:
         for index, prediction in enumerate(predictions):
-            click = next_click(
-                prediction,
-                self.truths[index],
-                clicks=self.clicks[index],
-                protocol=INTERFORMER,
-                ignored=self.ignored[index],
-                spread=TRAINING_SPREAD,
-                pick=self.rng.integers,
-            )
-            if click is not None:
-                self.clicks[index].append(click)
-                self.maps[index] = with_clicks(self.maps[index], [click])
+            self._click(index, prediction)
+
+    def _start_from_box(self, index: int) -> None:
+        """Draw a box around an object; its clicks are all that the first round has."""
+        truth = self.truths[index]
+        rows, columns = (np.flatnonzero(truth.any(1 - axis)) for axis in (0, 1))
+        height, width = rows[-1] + 1 - rows[0], columns[-1] + 1 - columns[0]
+        left, top, right, bottom = self.rng.uniform(*LOOSE, 4)
+        box = Box(
+            float(columns[0] - left * width),
+            float(rows[0] - top * height),
+            float(columns[-1] + 1 + right * width),
+            float(rows[-1] + 1 + bottom * height),
+        )
+        size = (truth.shape[0], truth.shape[1])
+        start = start_from_box(box, size)
+        self.maps[index] = start.reference(size)
+        self.clicks[index].extend(start.clicks)
+
+    def _click(self, index: int, prediction: Bool[np.ndarray, "h w"]) -> None:
+        click = next_click(
+            prediction,
+            self.truths[index],
+            clicks=self.clicks[index],
+            protocol=INTERFORMER,
+            ignored=self.ignored[index],
+            spread=TRAINING_SPREAD,
+            pick=self.rng.integers,
+        )
+        if click is not None:
+            self.clicks[index].append(click)
+            self.maps[index] = with_clicks(self.maps[index], [click])
 
 
 @dataclass(frozen=True)

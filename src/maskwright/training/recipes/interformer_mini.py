@@ -37,6 +37,7 @@ class Settings:
         batch: Crops of a step.
         side_px: Side of a crop.
         learning_rate: Of all but MobileNetV2.
+        box_probability: How often a dialogue begins with a box.
         layer_decay: Factor from each stage of MobileNetV2 to the one before it.
         validated: How many held-out objects are clicked on.
         precision: "no" computes in fp32, "bf16" mixed.
@@ -51,6 +52,7 @@ class Settings:
     batch: int = 8
     side_px: int = 256
     learning_rate: float = 1e-3
+    box_probability: float = 0.2
     layer_decay: float = 0.8
     validated: int = 40
     precision: str = "no"
@@ -67,7 +69,7 @@ def job(settings: Settings) -> Job:
     )
     channels_last(network)
     return Job(
-        model=ClickTraining(network, encode_once=True),
+        model=ClickTraining(network, encode_once=True, box_probability=settings.box_probability),
         dataset=sources.training(ObjectCropPlan(side_px=settings.side_px)),
         validate=ClickValidation.of(held_out, settings.validated, MINI) if held_out else None,
         validate_every=500,
