@@ -9,13 +9,21 @@ transformers = pytest.importorskip("transformers", reason="transformers is a tes
 STAGES = ["stage1", "stage2", "stage3", "stage4"]
 
 
-@pytest.fixture(scope="module", params=[4, 7])
+def swin(window):
+    return transformers.SwinConfig(
+        **{"image_size": 64, "embed_dim": 24, "depths": [2, 2, 3, 2], "num_heads": [1, 2, 3, 4]},
+        **{"window_size": window, "out_features": STAGES, "drop_path_rate": 0.0},
+    )
+
+
+def resnet():
+    return transformers.ResNetConfig(depths=[2, 2, 3, 2], out_features=STAGES)
+
+
+@pytest.fixture(scope="module", params=[swin(4), swin(7), resnet()], ids=["swin4", "swin7", "r"])
 def hub(request):
     """Return a small network of the hub, every parameter drawn."""
-    backbone = transformers.SwinConfig(
-        **{"image_size": 64, "embed_dim": 24, "depths": [2, 2, 3, 2], "num_heads": [1, 2, 3, 4]},
-        **{"window_size": request.param, "out_features": STAGES, "drop_path_rate": 0.0},
-    )
+    backbone = request.param
     config = transformers.Mask2FormerConfig(
         **{"backbone_config": backbone, "num_queries": 7, "num_labels": 5},
         **{"feature_size": 64, "mask_feature_size": 64, "hidden_dim": 64},
@@ -25,9 +33,13 @@ def hub(request):
     model = transformers.Mask2FormerForUniversalSegmentation(config).eval()
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for name, value in model.named_parameters():
+        for name, value in model.state_dict().items():
+            if not value.is_floating_point():
+                continue
             value.normal_(generator=generator)
-            if value.ndim > 1 and "embed" not in name.rsplit(".", 2)[-2]:
+            if name.endswith("running_var"):
+                value.abs_().add_(0.5)
+            elif value.ndim > 1 and "embed" not in name.rsplit(".", 2)[-2]:
                 value *= value[0].numel() ** -0.5
             elif value.ndim == 1:
                 value *= 0.1

@@ -15,8 +15,8 @@ DROPPED = (
     f"{PREFIX}encoder.layernorm.*",  # not used
     f"{PREFIX}encoder.swin.layernorm.*",
 )
-_SWIN = rf"{re.escape(PREFIX)}encoder\.(?:swin\.)?"
-_STAGE = rf"{_SWIN}encoder\.layers\.(\d+)"
+_BACKBONE = rf"{re.escape(PREFIX)}encoder\.(?:swin\.)?"
+_STAGE = rf"{_BACKBONE}encoder\.layers\.(\d+)"
 _PIXELS = rf"{re.escape(PREFIX)}decoder"
 _QUERIES = r"model\.transformer_module"
 _SWIN_BLOCK = {
@@ -29,6 +29,13 @@ _SWIN_BLOCK = {
     r"(?:intermediate\.dense|mlp\.fc1)\.": "mlp.widen.",
     r"(?:output\.dense|mlp\.fc2)\.": "mlp.narrow.",
 }
+_RESNET = {
+    r"shortcut": "shortcut",
+    r"layer\.0": "reduce",
+    r"layer\.1": "filter",
+    r"layer\.2": "expand",
+}
+_CONV_NORM = {r"convolution": "conv", r"normalization": "norm"}
 _PIXEL_LAYER = {
     r"self_attn\.sampling_offsets": "attention.offsets",
     r"self_attn\.attention_weights": "attention.weights",
@@ -51,8 +58,8 @@ _LAYER = {
     r"final_layer_norm": "norm3",
 }
 _TABLE = [
-    (rf"{_SWIN}embeddings\.patch_embeddings\.projection\.", "backbone.patches."),
-    (rf"{_SWIN}embeddings\.norm\.", "backbone.norm."),
+    (rf"{_BACKBONE}embeddings\.patch_embeddings\.projection\.", "backbone.patches."),
+    (rf"{_BACKBONE}embeddings\.norm\.", "backbone.norm."),
     *(
         (rf"{_STAGE}\.blocks\.(\d+)\.{a}", rf"backbone.stages.\1.blocks.\2.{b}")
         for a, b in _SWIN_BLOCK.items()
@@ -60,8 +67,20 @@ _TABLE = [
     (rf"{_STAGE}\.downsample\.norm\.", r"backbone.stages.\1.down.norm."),
     (rf"{_STAGE}\.downsample\.reduction\.", r"backbone.stages.\1.down.reduce."),
     *(
-        (rf"{_SWIN}hidden_states_norms\.stage{stage + 1}\.", f"backbone.stages.{stage}.norm.")
+        (rf"{_BACKBONE}hidden_states_norms\.stage{stage + 1}\.", f"backbone.stages.{stage}.norm.")
         for stage in range(4)
+    ),
+    *(
+        (rf"{_BACKBONE}embedder\.embedder\.{a}\.", f"backbone.stem.{b}.")
+        for a, b in _CONV_NORM.items()
+    ),
+    *(
+        (
+            rf"{_BACKBONE}encoder\.stages\.(\d+)\.layers\.(\d+)\.{a}\.{c}\.",
+            rf"backbone.stages.\1.\2.{b}.{d}.",
+        )
+        for a, b in _RESNET.items()
+        for c, d in _CONV_NORM.items()
     ),
     (rf"{_PIXELS}\.input_projections\.", "pixel_decoder.enter."),
     (rf"{_PIXELS}\.level_embed", "pixel_decoder.level"),
