@@ -7,6 +7,7 @@
   - ImageError        (also ValueError)       a photo is damaged, foreign, or of an unexpected kind
     + ImageTooLargeError                      its header announces more pixels than allowed
   - TrimapError       (also ValueError)       a trimap or mask has wrong values, size or content
+  - SubjectError      (also ValueError)       nothing was found in a photo that could be cut out
   - FeaturesError     (also ValueError)       an encoded photo is damaged, or of something else
   - DataError         (also ValueError)       a dataset folder is incomplete or inconsistent
   - OutputError       (also OSError)          a result cannot be written, or exists already
@@ -46,6 +47,10 @@ class ImageTooLargeError(ImageError):
 
 class TrimapError(MaskwrightError, ValueError):
     """A trimap or mask has wrong values, the wrong size, or lacks foreground or background."""
+
+
+class SubjectError(MaskwrightError, ValueError):
+    """Nothing was found in a photo that could be its subject."""
 
 
 class FeaturesError(MaskwrightError, ValueError):

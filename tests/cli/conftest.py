@@ -43,3 +43,16 @@ def click_weights(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "clicks.safetensors"
     state = network(MOBILE).state_dict()
     return save_model(path, state, paper="interformer", config=MOBILE, source="random")
+
+
+@pytest.fixture(scope="session")
+def segment_weights(tmp_path_factory):
+    """A file of weights of a small Mask2Former that surely finds persons."""
+    from maskwright.weights.load import save_model
+
+    sys.path.append(str(Path(__file__).parents[1] / "models" / "mask2former"))
+    from query_networks import CERTAIN, certain_network
+
+    path = tmp_path_factory.mktemp("weights") / "things.safetensors"
+    state = certain_network().state_dict()
+    return save_model(path, state, paper="mask2former", config=CERTAIN, source="random")

@@ -31,7 +31,7 @@ def test_a_trimap_or_a_mask_with_its_band(here):
 @pytest.mark.parametrize(
     "given,message",
     [
-        ({}, r"does not find the subject by itself; say where it is with --point .* or --trimap"),
+        ({}, r"say where the object is with --point .* or --trimap .* finds it by itself"),
         ({"trimap": "t.png", "mask": "t.png"}, "--mask, --point and --box exclude it"),
         ({"trimap": "t.png", "band": "3"}, "--band belongs to masks"),
         ({"trimap": "x.png"}, "expected a trimap, there is no x.png"),

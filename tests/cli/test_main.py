@@ -58,9 +58,9 @@ def test_help_lists_and_wrong_use_import_nothing_heavy():
             "see `maskwright models --help`",
         ),
         (
-            ["cutout", "a.jpg", "-o", "x.png"],
-            "this version does not find the subject by itself; "
-            "say where it is with --point X,Y, --box, --mask or --trimap (0, 128, 255)",
+            ["matte", "a.jpg", "-o", "x.png"],
+            "say where the object is with --point X,Y, --box, --mask or --trimap (0, 128, 255); "
+            "`cutout` alone finds it by itself",
         ),
         (
             ["cutout", "a.jpg", "-o", "x.png", "--trimap", "t", "--mask", "m"],

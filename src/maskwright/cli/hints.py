@@ -92,10 +92,11 @@ def parse_hints(
     points: list[str] | None = None,
     box: str | None = None,
     clicker: "Callable[[], Callable[[], Clicker]] | None" = None,
+    subject: Callable[[str | int], Hints] | None = None,
     photos: list[str],
     max_pixels: str | None = None,
 ) -> Hints:
-    """Return where the object is, by --trimap, by --mask, or by --point and --box.
+    """Return where the object is, by --trimap, by --mask, by --point and --box, or as found.
 
     Args:
         trimap: Of each photo.
@@ -105,6 +106,8 @@ def parse_hints(
         box: Of one photo.
         clicker: Checks the click network, once it is clear that there is need for it, and returns
             what loads it.
+        subject: Returns, for a band, what finds the subject where there is no hint; None if there
+            has to be one.
         photos: The photos.
         max_pixels: The value of --max-pixels.
 
@@ -123,9 +126,11 @@ def parse_hints(
         pointing = parse_pointing(points, box, mask)
         return ClickHints(pointing, clicker(), flags.band_width(band), max_pixels)
     if not trimap and not mask:
+        if subject is not None:
+            return subject(flags.band_width(band))
         raise UsageError(
-            "this version does not find the subject by itself; say where it is with --point X,Y,"
-            " --box, --mask or --trimap (0, 128, 255)"
+            "say where the object is with --point X,Y, --box, --mask or --trimap (0, 128, 255);"
+            " `cutout` alone finds it by itself"
         )
     if mask:
         return FileHints(Companions(mask, "mask"), flags.band_width(band), max_pixels)

@@ -1,6 +1,7 @@
 """The verbs `matte` and `cutout`: photos and hints in, alpha or cut-outs out."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,7 +10,7 @@ from maskwright.cli import flags
 from maskwright.cli.explanations import check_explanations, plan_explanations, write_explanation
 from maskwright.cli.hints import parse_hints
 from maskwright.cli.items import Item, plan_items
-from maskwright.cli.loading import open_clicker, open_matter
+from maskwright.cli.loading import open_clicker, open_matter, open_segmenter
 from maskwright.cli.pictures import (
     OPAQUE,
     WITH_ALPHA,
@@ -20,8 +21,19 @@ from maskwright.cli.pictures import (
 )
 from maskwright.cli.pointing import BoxText, Points
 from maskwright.cli.progress import do_items
+from maskwright.cli.subjects import (
+    DEFAULT_SEGMENTER,
+    Categories,
+    Every,
+    Largest,
+    SegmentModel,
+    SubjectHints,
+    chosen,
+    plan_subjects,
+)
 
 if TYPE_CHECKING:
+    from maskwright.image.photo import Photo
     from maskwright.structures.cutout import Cutout
 
 DEFAULT_MODEL = "a2u-mini"
@@ -110,6 +122,9 @@ def cutout(
     mask: flags.Mask = None,
     point: Points = None,
     box: BoxText = None,
+    category: Categories = None,
+    largest: Largest = False,
+    every: Every = False,
     band: flags.Band = "auto",
     background: Annotated[
         str | None,
@@ -128,6 +143,7 @@ def cutout(
     bit_depth: flags.BitDepth = None,
     model: flags.Model = DEFAULT_MODEL,
     click_model: ClickModel = CLICK_MODEL,
+    segment_model: SegmentModel = DEFAULT_SEGMENTER,
     device: flags.Device = "auto",
     dtype: flags.Dtype = "auto",
     max_memory: flags.MaxMemory = None,
@@ -140,11 +156,20 @@ def cutout(
     quiet: flags.Quiet = False,
     verbose: flags.Verbose = 0,
 ) -> int:
-    """Cut the object out of each photo.
+    """Cut the object out of each photo; without a hint, its subject.
 
     Edges are soft and of the object's own colour; alpha is straight, metadata are kept.
     """
     flags.set_verbosity(quiet=quiet, verbose=verbose)
+    hinted = bool(trimap or mask or point or box)
+    choice = chosen(category, largest=largest, every=every, hinted=hinted)
+
+    def subject(band: str | int) -> SubjectHints:
+        segmenter = open_segmenter(
+            segment_model, device, "auto", commercial=commercial, offline=offline
+        )
+        return SubjectHints(segmenter, tuple(category or ()), choice, band)
+
     hints = parse_hints(
         trimap,
         mask,
@@ -154,10 +179,14 @@ def cutout(
         clicker=lambda: open_clicker(
             click_model, device, "auto", commercial=commercial, offline=offline
         ),
+        subject=subject,
         photos=photos,
         max_pixels=max_pixels,
     )
-    items = plan_items(photos, output, recursive=recursive)
+    if every:
+        items = plan_subjects(photos, output, recursive=recursive)
+    else:
+        items = plan_items(photos, output, recursive=recursive)
     if background:
         check_formats(items, OPAQUE)
     else:
@@ -167,15 +196,20 @@ def cutout(
     )
     on_backdrop = _composer(background) if background else None
 
-    def work(item: Item) -> str:
-        photo = read_item(item, max_pixels, overwrite=overwrite)
-        trimap = hints.trimap(item, photo)
-        result = matter().matte(photo, trimap)
+    def write(item: Item, photo: "Photo", trimap: Any) -> None:
         from maskwright.inference.cutout import cut_out
 
-        cut = cut_out(photo, result, decontaminate=decontaminate)
+        cut = cut_out(photo, matter().matte(photo, trimap), decontaminate=decontaminate)
         pixels = on_backdrop(cut) if on_backdrop else cut.rgba
         write_item(item, at_depth(pixels, photo, bit_depth), like=cut, overwrite=overwrite)
+
+    def work(item: Item) -> str:
+        photo = read_item(item, max_pixels, overwrite=overwrite)
+        if every and isinstance(hints, SubjectHints):
+            for target, trimap in hints.trimaps(item, photo, overwrite=overwrite):
+                write(replace(item, target=target), photo, trimap)
+        else:
+            write(item, photo, hints.trimap(item, photo))
         return str(matter().device)
 
     return do_items(items, work, quiet=quiet, as_json=json)

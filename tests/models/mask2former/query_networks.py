@@ -31,6 +31,30 @@ SWIN = Config(
 )
 RESNET = replace(SWIN, backbone="resnet")
 MOBILE = replace(MINI, width=64, pixel_layers=1, pixel_hidden=24, layers=3, hidden=40, queries=7)
+# It sees photos so small that it answers at once.
+CERTAIN = replace(
+    MINI,
+    queries=12,
+    width=32,
+    heads=2,
+    pixel_layers=1,
+    layers=3,
+    names=("sky", "person", "dog", "car"),
+    things=(False, True, True, True),
+    short_side_px=64,
+    long_side_px=128,
+)
+
+
+def certain_network():
+    """Return a network of random weights that surely finds persons, wherever they are."""
+    torch.manual_seed(2)
+    model = mask2former.build(CERTAIN).eval()
+    with torch.no_grad():
+        model.decoder.classify.weight.mul_(60)
+        for parameter in model.decoder.embed.parameters():
+            parameter.mul_(2)
+    return model
 
 
 def network(config=SWIN):
