@@ -13,8 +13,8 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from maskwright.cli.pictures import OPAQUE
-from maskwright.cli.progress import one_line
 from maskwright.errors import UsageError
+from maskwright.runs.outcome import one_line
 
 if TYPE_CHECKING:
     from maskwright.image.photo import Photo

@@ -1,12 +1,12 @@
 """Which outputs belong to which inputs, decided before any work starts."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from maskwright.errors import TrimapError, UsageError
 from maskwright.image.source import SUFFIXES
+from maskwright.runs.names import output_names
 
 PIPE = "-"
 
@@ -56,7 +56,7 @@ def plan_items(
         items = [Item(*found[0], target=output)]
     else:
         _check_folder(output)
-        names = _output_names([name for _, name in found], suffix)
+        names = output_names([name for _, name in found], suffix)
         items = [
             Item(source, name, str(Path(output) / target))
             for (source, name), target in zip(found, names, strict=True)
@@ -110,17 +110,7 @@ def _check_folder(output: str) -> None:
 
 def stems(items: Sequence[Item]) -> list[PurePath]:
     """Return the photos' names without suffix; those that would share one keep their suffix."""
-    return _output_names([item.name for item in items], "")
-
-
-def _output_names(names: list[PurePath], suffix: str) -> list[PurePath]:
-    stems = Counter(name.with_suffix("") for name in names)
-    return [
-        name.with_name(name.name + suffix)
-        if stems[name.with_suffix("")] > 1
-        else name.with_suffix(suffix)
-        for name in names
-    ]
+    return output_names([item.name for item in items], "")
 
 
 def _check_targets(items: list[Item]) -> None:

@@ -31,8 +31,9 @@ from maskwright.cli import (
     train,
 )
 from maskwright.cli.flags import wants_everything
-from maskwright.cli.progress import FAILED, REFUSED, WRONG_USE, one_line
+from maskwright.cli.progress import FAILED, REFUSED, WRONG_USE
 from maskwright.errors import RefusedError, UsageError
+from maskwright.runs.outcome import one_line
 
 INTERRUPTED = 130
 # Typer's own errors; the versions that carry a copy of click do not export the base class.

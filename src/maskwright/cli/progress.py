@@ -9,21 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from maskwright.cli.items import PIPE, Item
-from maskwright.errors import (
-    LicenceError,
-    MaskwrightError,
-    MissingExtraError,
-    RefusedError,
-    ShapeError,
-    UsageError,
-    WeightsError,
-)
+from maskwright.errors import RefusedError, UsageError
+from maskwright.runs.outcome import ends_run, one_line
 
 DONE, WRONG_USE, FAILED, REFUSED = 0, 1, 2, 3
-# What is wrong with the call or the weights is wrong for every photo: it ends the run. Of the
-# errors of use, two are about a photo: a size that does not fit, and a HEIC without its extra.
-_FATAL = (UsageError, WeightsError, LicenceError, BrokenPipeError)
-_ABOUT_ONE_PHOTO = (ShapeError, MissingExtraError)
 
 log = logging.getLogger(__name__)
 
@@ -38,18 +27,6 @@ class Outcome:
     device: str | None = None
     error: str | None = None
     was_refused: bool = False
-
-
-def one_line(error: BaseException) -> str:
-    """Return what went wrong, on one line."""
-    text = " ".join(str(error).split())
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's own
-        return "not enough memory; try --max-memory or a smaller photo"
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    if isinstance(error, (MaskwrightError, OSError)):
-        return text or type(error).__name__
-    return f"a fault of ours, {type(error).__name__}: {text}; please report it with -v -v"
 
 
 def do_items(
@@ -88,7 +65,7 @@ def _do(item: Item, work: Callable[[Item], str]) -> Outcome:
     try:
         device = work(item)
     except Exception as problem:
-        if isinstance(problem, _FATAL) and not isinstance(problem, _ABOUT_ONE_PHOTO):
+        if ends_run(problem):
             raise
         log.debug("%s", item.source, exc_info=True)
         error, was_refused = one_line(problem), isinstance(problem, RefusedError)

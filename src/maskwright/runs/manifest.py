@@ -1,0 +1,303 @@
+"""The manifest of a run: what became of each item, in one SQLite file.
+
+An item is known by its path below the folder. What was made of it counts for one content of its
+files, one set of settings and one set of weights; where any of them has changed it is made anew.
+A state is on the disk before the next step: queued, running before anything is written, done once
+all results have their names, failed with a line that says why.
+"""
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from maskwright.errors import OutputError
+from maskwright.image.source import display_name
+
+QUEUED, RUNNING, DONE, FAILED = "queued", "running", "done", "failed"
+STATES = (QUEUED, RUNNING, DONE, FAILED)
+VERSION = 1
+_PAGE = 500  # rows at once
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS items (
+    path BLOB PRIMARY KEY,
+    stem BLOB NOT NULL,
+    hint BLOB,
+    signature TEXT NOT NULL,
+    input TEXT,
+    settings TEXT NOT NULL,
+    weights TEXT NOT NULL,
+    state TEXT NOT NULL,
+    is_ours INTEGER NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    error TEXT,
+    seconds REAL,
+    uncertainty REAL,
+    outputs TEXT NOT NULL DEFAULT '{}',
+    scan INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS by_state ON items (scan, state, path);
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An item as it lies there.
+
+    Attributes:
+        path: Below the folder, "/" between its parts; other bytes than UTF-8 as `os.fsdecode`.
+        stem: Of its results.
+        signature: Changes when its files change; cheap, such as size and time.
+        hint: The file that says where its object is.
+        problem: Why it cannot be an item at all.
+    """
+
+    path: str
+    stem: str
+    signature: str = ""
+    hint: str | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the manifest knows of an item.
+
+    Attributes:
+        path: As in `Entry`.
+        stem: Of its results.
+        hint: As in `Entry`.
+        state: One of `STATES`.
+        input: SHA-256 of what was read, once it was.
+        is_ours: Whether files of its results' names were written by this run or one before it.
+        attempts: How often it was begun.
+        error: Why it failed.
+        seconds: What it took.
+        uncertainty: In [0, 1]; None where there is no measure.
+        outputs: SHA-256 of each result.
+    """
+
+    path: str
+    stem: str
+    hint: str | None
+    state: str
+    input: str | None = None
+    is_ours: bool = False
+    attempts: int = 0
+    error: str | None = None
+    seconds: float | None = None
+    uncertainty: float | None = None
+    outputs: dict[str, str] = field(default_factory=dict)
+
+
+_COLUMNS = "path, stem, hint, state, input, is_ours, attempts, error, seconds, uncertainty, outputs"
+
+
+class Manifest:
+    """An open manifest; one process at a time has it.
+
+    Args:
+        file: Its path; made with its folders if there is none.
+        settings: Hash of what decides the results.
+        weights: Hash of the networks.
+
+    Raises:
+        OutputError: If another process is at work with it, or it is damaged or of a newer version.
+    """
+
+    def __init__(self, file: Path, *, settings: str, weights: str) -> None:
+        self.file, self._settings, self._weights = file, settings, weights
+        name = display_name(file)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            # isolation_level None: a statement alone is a transaction, on the disk when it returns.
+            self._base = sqlite3.connect(file, timeout=1, isolation_level=None)
+        except (sqlite3.Error, OSError) as error:
+            raise OutputError(f"{name}: expected a place for the manifest, got: {error}") from error
+        try:
+            self._prepare(name)
+        except BaseException:
+            self.close()
+            raise
+        self._scan = int(self._one("SELECT coalesce(max(scan), 0) FROM items"))
+
+    def _prepare(self, name: str) -> None:
+        try:
+            self._base.execute("PRAGMA locking_mode=EXCLUSIVE")  # a killed process lets go of it
+            self._base.execute("PRAGMA journal_mode=WAL")
+            self._base.execute("PRAGMA synchronous=NORMAL")
+            self._base.execute("BEGIN EXCLUSIVE")
+            version = int(self._one("PRAGMA user_version"))
+            if version not in (0, VERSION):
+                raise OutputError(
+                    f"{name}: expected a manifest of version {VERSION}, got {version};"
+                    " use the version of maskwright that wrote it"
+                )
+            self._base.execute(f"PRAGMA user_version={VERSION}")
+            self._base.execute("COMMIT")
+            self._base.executescript(_SCHEMA)
+        except sqlite3.OperationalError as error:
+            problem = f"expected a place for the manifest, got: {error}"
+            if "locked" in str(error):
+                problem = (
+                    "expected to be alone, another run is at work with this manifest; wait for it,"
+                    " or share the work with --shard"
+                )
+            raise OutputError(f"{name}: {problem}") from error
+        except sqlite3.DatabaseError as error:
+            raise OutputError(
+                f"{name}: expected a manifest, got a file that is none ({error}); move it away"
+            ) from error
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._base.close()
+
+    def __enter__(self) -> "Manifest":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def scan(
+        self,
+        entries: Iterable[Entry],
+        *,
+        is_there: Callable[[Row], bool],
+        retry_failed: bool = False,
+    ) -> None:
+        """Take in what lies there now; from here on only these items count.
+
+        What is done, and unchanged since, stays done.
+
+        Args:
+            entries: Each path once.
+            is_there: Says whether all results of a row exist still.
+            retry_failed: Queue what failed before; else it stays failed until its files change.
+        """
+        self._scan += 1
+        rest = iter(entries)
+        while page := tuple(islice(rest, _PAGE)):
+            self._base.execute("BEGIN")
+            for entry in page:
+                self._take_in(entry, is_there, retry_failed=retry_failed)
+            self._base.execute("COMMIT")
+
+    def _take_in(
+        self, entry: Entry, is_there: Callable[[Row], bool], *, retry_failed: bool
+    ) -> None:
+        path = os.fsencode(entry.path)
+        columns = f"SELECT {_COLUMNS}, signature, settings, weights FROM items WHERE path = ?"
+        found = self._base.execute(columns, (path,)).fetchone()
+        state, error, is_ours, stem = QUEUED, None, False, entry.stem
+        if found is not None:
+            row = _row(found[:-3])
+            is_same_work = found[-2:] == (self._settings, self._weights)
+            is_same = is_same_work and found[-3] == entry.signature
+            is_ours = is_same_work and row.is_ours
+            if is_same and row.state == DONE and is_there(row):
+                state, stem = DONE, row.stem
+            elif is_same and row.state == FAILED and not retry_failed:
+                state, error = FAILED, row.error
+            elif is_ours:
+                stem = row.stem  # what was begun keeps its name, whatever has come beside it since
+        if entry.problem is not None:
+            state, error = FAILED, entry.problem
+        hint = None if entry.hint is None else os.fsencode(entry.hint)
+        self._base.execute(
+            "INSERT INTO items (path, stem, hint, signature, settings, weights, state, is_ours,"
+            " error, scan) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET"
+            " stem = excluded.stem, hint = excluded.hint, signature = excluded.signature,"
+            " settings = excluded.settings, weights = excluded.weights, state = excluded.state,"
+            " is_ours = excluded.is_ours, error = excluded.error, scan = excluded.scan",
+            (
+                *(path, os.fsencode(stem), hint, entry.signature, self._settings, self._weights),
+                *(state, is_ours, error, self._scan),
+            ),
+        )
+
+    def waiting(self) -> Iterator[Row]:
+        """Yield what is queued, by path; rows may change while this goes on."""
+        last = b""
+        while rows := self._base.execute(
+            f"SELECT {_COLUMNS} FROM items WHERE scan = ? AND state = ? AND path > ?"
+            f" ORDER BY path LIMIT {_PAGE}",
+            (self._scan, QUEUED, last),
+        ).fetchall():
+            yield from map(_row, rows)
+            last = rows[-1][0]
+
+    def start(self, path: str) -> None:
+        """Note that an item is begun: from now on files of its results' names are ours."""
+        self._set(path, "state = ?, is_ours = 1, attempts = attempts + 1, outputs = '{}'", RUNNING)
+
+    def finish(
+        self,
+        path: str,
+        *,
+        input: str,
+        outputs: dict[str, str],
+        seconds: float,
+        uncertainty: float | None,
+    ) -> None:
+        """Note that all results of an item have their names."""
+        self._set(
+            path,
+            "state = ?, error = NULL, input = ?, outputs = ?, seconds = ?, uncertainty = ?",
+            *(DONE, input, json.dumps(outputs), seconds, uncertainty),
+        )
+
+    def fail(self, path: str, error: str, *, seconds: float | None = None) -> None:
+        """Note why an item failed."""
+        self._set(path, "state = ?, error = ?, seconds = ?", FAILED, error, seconds)
+
+    def put_back(self, path: str) -> None:
+        """Queue an item again: it was not its fault."""
+        self._set(path, "state = ?", QUEUED)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many items are in each state."""
+        found = self._base.execute(
+            "SELECT state, count(*) FROM items WHERE scan = ? GROUP BY state", (self._scan,)
+        )
+        return dict.fromkeys(STATES, 0) | dict(found.fetchall())
+
+    def worst_first(self) -> Iterator[Row]:
+        """Yield all items: those that failed, then the least certain, then by path."""
+        with closing(self._base.cursor()) as cursor:
+            cursor.execute(
+                f"SELECT {_COLUMNS} FROM items WHERE scan = ?"
+                " ORDER BY state != ?, uncertainty IS NULL, uncertainty DESC, path",
+                (self._scan, FAILED),
+            )
+            yield from map(_row, cursor)
+
+    def _set(self, path: str, change: str, *values: Any) -> None:
+        self._base.execute(
+            f"UPDATE items SET {change} WHERE path = ?", (*values, os.fsencode(path))
+        )
+
+    def _one(self, query: str) -> Any:
+        return self._base.execute(query).fetchone()[0]
+
+
+def _row(values: tuple[Any, ...]) -> Row:
+    path, stem, hint, state, input, is_ours, attempts, error, seconds, uncertainty, outputs = values
+    return Row(
+        path=os.fsdecode(path),
+        stem=os.fsdecode(stem),
+        hint=None if hint is None else os.fsdecode(hint),
+        state=state,
+        input=input,
+        is_ours=bool(is_ours),
+        attempts=attempts,
+        error=error,
+        seconds=seconds,
+        uncertainty=uncertainty,
+        outputs=json.loads(outputs),
+    )

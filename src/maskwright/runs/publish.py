@@ -1,0 +1,46 @@
+"""The results of one item, which take their names whole or not at all.
+
+One file is the matter of `maskwright.image.publish`; here are several, and what a run that was
+killed has left.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from maskwright.image.publish import atomic_write
+
+UNFINISHED = ".maskwright-*.part"
+"""How files are called until they are whole."""
+
+
+def publish(folder: Path, files: Mapping[str, bytes], *, overwrite: bool) -> dict[str, str]:
+    """Write files below a folder, and return the SHA-256 of each, in hexadecimal.
+
+    Args:
+        folder: Where the names begin.
+        files: Content by name, "/" between its parts.
+        overwrite: Whether files of these names may be replaced.
+
+    Raises:
+        OutputError: If one exists and may not be replaced, or cannot be written; those before it
+            stay.
+    """
+    sums = {}
+    for name, content in files.items():
+        with atomic_write(folder / name, overwrite=overwrite) as stream:
+            stream.write(content)
+        sums[name] = hashlib.sha256(content).hexdigest()
+    return sums
+
+
+def sweep(folders: Iterable[Path]) -> int:
+    """Remove what a killed run left unfinished in folders; return how many files that was."""
+    count = 0
+    for folder in folders:
+        with suppress(OSError):
+            for file in folder.glob(UNFINISHED):
+                file.unlink(missing_ok=True)
+                count += 1
+    return count

@@ -1,0 +1,147 @@
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from maskwright.errors import OutputError
+from maskwright.runs.manifest import DONE, FAILED, QUEUED, Entry, Manifest
+
+BYTES = os.fsdecode(b"n\xff\n.jpg")  # not UTF-8, and with a newline
+PHOTOS = [Entry(name, name[:-4], "1") for name in ("a.jpg", "deep/b.jpg", BYTES)]
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "deep" / "manifest.sqlite"
+
+
+def opened(file, entries=PHOTOS, *, settings="s", weights="w", is_there=True, **flags):
+    manifest = Manifest(file, settings=settings, weights=weights)
+    manifest.scan(entries, is_there=lambda row: is_there, **flags)
+    return manifest
+
+
+def do(manifest, path):
+    manifest.start(path)
+    manifest.finish(path, input="i", outputs={"o.png": "sum"}, seconds=2.5, uncertainty=0.25)
+
+
+def waiting(manifest):
+    return [row.path for row in manifest.waiting()]
+
+
+def test_what_is_done_stays_done_and_the_rest_waits(file):
+    with opened(file) as manifest:
+        assert waiting(manifest) == ["a.jpg", "deep/b.jpg", BYTES]
+        do(manifest, "a.jpg")
+        manifest.start(BYTES)
+    with opened(file) as manifest:
+        rows = {row.path: row for row in manifest.waiting()}
+        assert list(rows) == ["deep/b.jpg", BYTES]
+        assert (rows[BYTES].attempts, rows[BYTES].is_ours) == (1, True)
+        assert not rows["deep/b.jpg"].is_ours
+        assert manifest.counts() == {QUEUED: 2, "running": 0, DONE: 1, FAILED: 0}
+
+
+@pytest.mark.parametrize(
+    "change, is_ours",
+    [
+        ({"settings": "other"}, False),
+        ({"weights": "other"}, False),
+        ({"entries": [Entry("a.jpg", "a", "2")]}, True),
+        ({"is_there": False}, True),
+    ],
+)
+def test_what_has_changed_is_queued_again(file, change, is_ours):
+    """Results of other settings may not be replaced without being asked; they count as foreign."""
+    with opened(file, PHOTOS[:1]) as manifest:
+        do(manifest, "a.jpg")
+    with opened(file, **{"entries": PHOTOS[:1]} | change) as manifest:
+        row = next(manifest.waiting())
+        assert row.is_ours is is_ours
+        assert row.input == "i"
+
+
+def test_failures_stay_until_asked_for_or_changed(file):
+    with opened(file, PHOTOS[:1]) as manifest:
+        manifest.start("a.jpg")
+        manifest.fail("a.jpg", "a.jpg: damaged")
+    with opened(file, PHOTOS[:1]) as manifest:
+        assert waiting(manifest) == []
+        assert next(manifest.worst_first()).error == "a.jpg: damaged"
+    with opened(file, PHOTOS[:1], retry_failed=True) as manifest:
+        assert waiting(manifest) == ["a.jpg"]
+    with opened(file, [Entry("a.jpg", "a", "2")]) as manifest:
+        assert waiting(manifest) == ["a.jpg"]
+
+
+def test_what_cannot_be_an_item_has_failed_at_once(file):
+    with opened(file, [Entry("pipe.jpg", "pipe", problem="pipe.jpg: a pipe")]) as manifest:
+        assert waiting(manifest) == []
+        assert manifest.counts()[FAILED] == 1
+
+
+def test_what_is_gone_does_not_count(file):
+    opened(file).close()
+    with opened(file, PHOTOS[:1]) as manifest:
+        assert sum(manifest.counts().values()) == 1
+
+
+def test_what_was_begun_keeps_its_name(file):
+    """Beside a.jpg, whose result is a.png, comes a.tif: a new plan would say a.jpg.png."""
+    with opened(file, PHOTOS[:1]) as manifest:
+        do(manifest, "a.jpg")
+    both = [Entry("a.jpg", "a.jpg", "1"), Entry("a.tif", "a.tif", "1")]
+    with opened(file, both) as manifest:
+        assert [row.stem for row in manifest.worst_first()] == ["a", "a.tif"]
+
+
+def test_the_worst_come_first(file):
+    names = ("a.jpg", "b.jpg", "c.jpg", "d.jpg")
+    with opened(file, [Entry(name, name[:-4]) for name in names]) as manifest:
+        for name, uncertainty in zip(names, (0.1, None, 0.5), strict=False):
+            manifest.finish(name, input="", outputs={}, seconds=1.0, uncertainty=uncertainty)
+        manifest.fail("d.jpg", "no")
+        assert [row.path for row in manifest.worst_first()] == ["d.jpg", "c.jpg", "a.jpg", "b.jpg"]
+
+
+def test_rows_may_change_while_the_waiting_ones_are_read(file):
+    entries = [Entry(f"{n:04}.jpg", f"{n:04}") for n in range(1201)]
+    with opened(file, entries) as manifest:
+        seen = [row.path for row in manifest.waiting() if manifest.start(row.path) is None]
+    assert seen == [entry.path for entry in entries]
+
+
+def test_one_process_at_a_time(file):
+    with opened(file), pytest.raises(OutputError, match="another run is at work"):
+        opened(file)
+
+
+def test_a_file_of_another_kind_or_version_is_refused(file):
+    opened(file).close()
+    base = sqlite3.connect(file)
+    base.execute("PRAGMA user_version=99")
+    base.close()
+    with pytest.raises(OutputError, match="version 1, got 99"):
+        opened(file)
+    file.write_bytes(b"no data base at all, but a long enough text" * 9)
+    with pytest.raises(OutputError, match="got a file that is none"):
+        opened(file)
+
+
+def test_a_killed_process_lets_go_and_loses_nothing_it_noted(file):
+    program = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from maskwright.runs.manifest import Entry, Manifest\n"
+        "m = Manifest(Path(sys.argv[1]), settings='s', weights='w')\n"
+        "m.scan([Entry('a.jpg', 'a', '1')], is_there=lambda row: True); m.start('a.jpg')\n"
+        "m.finish('a.jpg', input='i', outputs={}, seconds=1.0, uncertainty=None)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", program, file], check=False)
+    assert result.returncode == -signal.SIGKILL
+    with opened(file, PHOTOS[:1]) as manifest:
+        assert manifest.counts()[DONE] == 1
