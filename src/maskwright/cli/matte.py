@@ -217,7 +217,7 @@ def cutout(
 
 def _composer(background: str) -> "Callable[[Cutout], Any]":
     """Return what puts a cut-out before a colour or photo."""
-    from maskwright.cli.backdrop import compose_on, parse_backdrop
+    from maskwright.image.backdrop import compose_on, parse_backdrop
 
     backdrop = parse_backdrop(background)
     return lambda cut: compose_on(cut, backdrop)

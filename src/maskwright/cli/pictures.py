@@ -42,10 +42,10 @@ def at_depth(pixels: Any, photo: "Photo", bit_depth: str | None) -> Any:
     """Return pixels with the bits per channel asked for, else those of the photo."""
     import numpy as np
 
-    from maskwright.image.colour import from_float, to_float
+    from maskwright.image import colour
 
     wanted = np.dtype(f"uint{bit_depth}") if bit_depth else photo.pixels.dtype
-    return pixels if pixels.dtype == wanted else from_float(to_float(pixels), wanted)
+    return colour.at_depth(pixels, wanted)
 
 
 def write_item(item: Item, pixels: Any, *, like: "Photo | Cutout", overwrite: bool) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Int32, UInt16
 
 from maskwright.errors import DataError, OutputError
 from maskwright.formats.annotated import segment_from, segmentation_from
@@ -41,18 +41,30 @@ def write_label_map(
             replaced, or cannot be written.
     """
     beside = Path(file).with_suffix(".json")
-    if len(segmentation.segments) > _MOST:
-        raise OutputError(
-            f"{display_name(file)}: a label map holds {_MOST} segments,"
-            f" got {len(segmentation.segments)}; write COCO's JSON"
-        )
+    labels = label_picture(segmentation, display_name(file))
     for target in (file, beside):
         check_target(target, overwrite=overwrite)
-    is_semantic = segmentation.task == "semantic"
-    labels = segmentation.label_map() if is_semantic else segment_ids(segmentation)
-    write_image(file, labels.astype(np.uint16), overwrite=overwrite)
+    write_image(file, labels, overwrite=overwrite)
     write_json(beside, as_json(segmentation), overwrite=overwrite)
     return beside
+
+
+def label_picture(
+    segmentation: Segmentation, name: str = "the label map"
+) -> UInt16[np.ndarray, "h w"]:
+    """Return the pixels of the PNG.
+
+    Raises:
+        OutputError: If there are more than 65535 segments.
+    """
+    if len(segmentation.segments) > _MOST:
+        raise OutputError(
+            f"{name}: a label map holds {_MOST} segments,"
+            f" got {len(segmentation.segments)}; write COCO's JSON"
+        )
+    is_semantic = segmentation.task == "semantic"
+    labels = segmentation.label_map() if is_semantic else segment_ids(segmentation)
+    return labels.astype(np.uint16)
 
 
 def segment_ids(segmentation: Segmentation) -> Int32[np.ndarray, "h w"]:

@@ -61,6 +61,19 @@ def write_labelme(
         UsageError: If a segment is a crowd region.
         OutputError: If it exists and may not be replaced, or cannot be written.
     """
+    content, losses = as_json(item, image_path=image_path, tolerance=tolerance)
+    write_json(file, content, overwrite=overwrite)
+    return losses
+
+
+def as_json(
+    item: Annotated, *, image_path: str | None = None, tolerance: float | int = 0
+) -> tuple[Json, list[Loss]]:
+    """Return the JSON of one photo and what its polygons lose, as `write_labelme` says.
+
+    Raises:
+        UsageError: If a segment is a crowd region.
+    """
     refuse_crowds([item], "labelme")
     height, width = item.segmentation.size
     losses: list[Loss] = []
@@ -85,8 +98,7 @@ def write_labelme(
         "imageHeight": height,
         "imageWidth": width,
     }
-    write_json(file, content, overwrite=overwrite)
-    return sorted(losses, key=lambda loss: -loss.iou_lost)
+    return content, sorted(losses, key=lambda loss: -loss.iou_lost)
 
 
 def read_labelme(file: str | os.PathLike[str], *, classes: ClassList | None = None) -> Annotated:

@@ -109,7 +109,12 @@ def write_json(file: str | os.PathLike[str], content: Any, *, overwrite: bool) -
     Raises:
         OutputError: If it exists and may not be replaced, or cannot be written.
     """
-    write_text(file, json.dumps(content, ensure_ascii=False) + "\n", overwrite=overwrite)
+    write_text(file, json_text(content), overwrite=overwrite)
+
+
+def json_text(content: Any) -> str:
+    """Return JSON as it is written."""
+    return json.dumps(content, ensure_ascii=False) + "\n"
 
 
 def write_text(file: str | os.PathLike[str], text: str, *, overwrite: bool) -> None:

@@ -70,6 +70,12 @@ def from_float(array: NDArray[Any], dtype: type[np.generic] | np.dtype[np.generi
     return scaled.astype(target)
 
 
+def at_depth(pixels: NDArray[Any], dtype: type[np.generic] | np.dtype[np.generic]) -> NDArray[Any]:
+    """Return pixels of any type as `dtype`, uint8, uint16 or float32; themselves if they are."""
+    target = np.dtype(dtype)
+    return pixels if pixels.dtype == target else from_float(to_float(pixels), target)
+
+
 @lru_cache(maxsize=16)
 def _means_srgb(profile: bytes) -> bool:
     """Return whether a profile changes no colour of a coarse grid by more than a rounding."""

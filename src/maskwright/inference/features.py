@@ -121,17 +121,8 @@ class ImageFeatures:
         Raises:
             OutputError: If it cannot be written.
         """
-        tensors = {name: x.contiguous() for name, x in self.tensors.items()}
-        said = {
-            "format": FORMAT,
-            "size": self.scale.size,
-            "seen": self.scale.seen,
-            "image": self.image,
-            "weights": self.weights,
-            "checksum": _checksum(tensors),
-        }
         with atomic_write(path, overwrite=True) as file:
-            file.write(save(tensors, {METADATA: json.dumps(said)}))
+            file.write(as_file(self))
         return Path(path)
 
     @classmethod
@@ -156,6 +147,20 @@ class ImageFeatures:
         except (KeyError, TypeError, ValueError) as error:  # FeaturesError is a ValueError
             problem = error if isinstance(error, FeaturesError) else f"lacks or garbles {error}"
             raise FeaturesError(f"{display_name(path)}: {problem}") from error
+
+
+def as_file(features: ImageFeatures) -> bytes:
+    """Return the content of the file that `ImageFeatures.save` writes."""
+    tensors = {name: x.contiguous() for name, x in features.tensors.items()}
+    said = {
+        "format": FORMAT,
+        "size": features.scale.size,
+        "seen": features.scale.seen,
+        "image": features.image,
+        "weights": features.weights,
+        "checksum": _checksum(tensors),
+    }
+    return bytes(save(tensors, {METADATA: json.dumps(said)}))
 
 
 def hash_image(photo: Photo) -> str:

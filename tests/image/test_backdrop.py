@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from maskwright.cli.backdrop import compose_on, parse_backdrop
 from maskwright.errors import ImageError, UsageError
+from maskwright.image.backdrop import compose_on, parse_backdrop
 from maskwright.image.io import write_image
 from maskwright.structures.cutout import Cutout
 
