@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from maskwright.app.document import Document, Json, changed
+from maskwright.app.document import UNTOUCHED, Document, Json, changed
+from maskwright.app.refusals import StaleError
 from maskwright.errors import DataError, OutputError, UsageError
 from maskwright.image.source import display_name
 from maskwright.weights.download import cache_folder
@@ -28,7 +29,12 @@ DO, UNDO, REDO = "do", "undo", "redo"
 _VERSION = 1
 _TABLES = """
 CREATE TABLE IF NOT EXISTS photos (
-    id TEXT PRIMARY KEY, name TEXT NOT NULL, height INTEGER NOT NULL, width INTEGER NOT NULL
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    height INTEGER NOT NULL,
+    width INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    objects INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS entries (
     photo TEXT NOT NULL REFERENCES photos (id),
@@ -45,10 +51,6 @@ CREATE TABLE IF NOT EXISTS entries (
 """
 
 
-class StaleError(UsageError):
-    """Somebody else has gone on with the photo since; nothing was changed."""
-
-
 @dataclass(frozen=True)
 class PhotoRow:
     """A photo that was worked on.
@@ -57,11 +59,15 @@ class PhotoRow:
         id: `photo_id` of its name.
         name: Its path below the folder, with "/" between its parts.
         size: Height and width, upright.
+        state: "untouched", "in work" or "done".
+        objects: How many there are.
     """
 
     id: str
     name: str
     size: tuple[int, int]
+    state: str = UNTOUCHED
+    objects: int = 0
 
 
 @dataclass(frozen=True)
@@ -204,8 +210,8 @@ class Journal:
 
     def photos(self) -> list[PhotoRow]:
         """Return the photos that were worked on, by name."""
-        rows = self._all("SELECT id, name, height, width FROM photos ORDER BY name")
-        return [PhotoRow(id, name, (height, width)) for id, name, height, width in rows]
+        rows = self._all("SELECT id, name, height, width, state, objects FROM photos ORDER BY name")
+        return [PhotoRow(row[0], row[1], (row[2], row[3]), *row[4:]) for row in rows]
 
     def document(self, photo: str) -> Document:
         """Return a photo's document as it stands.
@@ -221,11 +227,15 @@ class Journal:
         Raises:
             UsageError: If it was never worked on.
         """
-        rows = self._all("SELECT height, width FROM photos WHERE id = ?", photo)
-        if not rows:
+        size = self.size(photo)
+        if size is None:
             raise UsageError(f"expected a photo that was worked on, got {photo!r}")
-        height, width = rows[0]
-        return line_after(self.entries(photo), (height, width))
+        return line_after(self.entries(photo), size)
+
+    def size(self, photo: str) -> tuple[int, int] | None:
+        """Return the size of a photo when it was worked on first, or None if it never was."""
+        rows = self._all("SELECT height, width FROM photos WHERE id = ?", photo)
+        return (rows[0][0], rows[0][1]) if rows else None
 
     def entries(self, photo: str, *, until: int | None = None) -> list[Entry]:
         """Return the entries of a photo in their order.
@@ -255,14 +265,19 @@ class Journal:
     def append(self, photo: PhotoRow, entry: Entry) -> None:
         """Add an entry, which is on the disk when this returns.
 
+        Args:
+            photo: As it stands after the entry.
+            entry: What was done.
+
         Raises:
             StaleError: If its revision or key is taken: another process has gone on.
             OutputError: If it cannot be written.
         """
         with self._lock, self._writing():
             self._database.execute(
-                "INSERT INTO photos VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
-                (photo.id, photo.name, *photo.size),
+                "INSERT INTO photos VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id)"
+                " DO UPDATE SET state = excluded.state, objects = excluded.objects",
+                (photo.id, photo.name, *photo.size, photo.state, photo.objects),
             )
             self._database.execute(
                 "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

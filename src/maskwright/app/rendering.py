@@ -111,12 +111,20 @@ def shrunk_trimap(
 
 def shrunk(photo: Photo, side: int) -> Photo:
     """Return a photo whose longer side is at most `side` pixels."""
-    longer = max(photo.size)
-    if longer <= side:
+    size = shrunk_size(photo.size, side)
+    if size == photo.size:
         return photo
-    height, width = (max(1, round(length * side / longer)) for length in photo.size)
-    alpha = None if photo.alpha is None else resize(photo.alpha, (height, width))
-    return replace(photo, pixels=resize(photo.pixels, (height, width)), alpha=alpha)
+    alpha = None if photo.alpha is None else resize(photo.alpha, size)
+    return replace(photo, pixels=resize(photo.pixels, size), alpha=alpha)
+
+
+def shrunk_size(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """Return a size of the same shape whose longer side is at most `side` pixels."""
+    longer = max(size)
+    if longer <= side:
+        return size
+    height, width = (max(1, round(length * side / longer)) for length in size)
+    return height, width
 
 
 def cut_out_by(photo: Photo, matte: Matte, decontaminate: float = 1.0) -> Cutout:

@@ -27,6 +27,7 @@ from maskwright.cli import (
     models,
     plan,
     segment,
+    serve,
     synthesize,
     train,
 )
@@ -48,6 +49,7 @@ VERBS: Verbs = {
     "matte": matte.matte,
     "cutout": matte.cutout,
     "plan": plan.plan,
+    "serve": serve.serve,
     "train": train.train,
     "convert": convert.convert,
     "export": export.export,

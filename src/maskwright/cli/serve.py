@@ -1,0 +1,143 @@
+"""The verb `serve`: a folder of photos as an app in the browser."""
+
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from maskwright.cli import flags
+from maskwright.cli.click import DEFAULT_MODEL as CLICK_MODEL
+from maskwright.cli.loading import open_clicker, open_matter, open_segmenter
+from maskwright.cli.progress import DONE
+from maskwright.cli.segment import DEFAULT_MODEL as SEGMENT_MODEL
+from maskwright.errors import UsageError
+from maskwright.weights.catalog import list_weights
+
+if TYPE_CHECKING:
+    from maskwright.app.networks import Loaders
+    from maskwright.inference.segment import Segmenter
+
+DEFAULT_PORT = 8765
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+log = logging.getLogger("maskwright")
+
+
+def serve(
+    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="The photos.")],
+    *,
+    host: Annotated[
+        str,
+        typer.Option(metavar="H", help="Address to bind; others than this machine's are a risk."),
+    ] = LOOPBACK[0],
+    port: Annotated[
+        int, typer.Option(metavar="P", min=0, max=65535, help="Port to bind; 0 is any free one.")
+    ] = DEFAULT_PORT,
+    uploads: Annotated[
+        bool, typer.Option("--uploads", help="Let the page add photos to the folder.")
+    ] = False,
+    open_page: Annotated[
+        bool, typer.Option("--open", help="Open the page in the browser.")
+    ] = False,
+    model: flags.Model = CLICK_MODEL,
+    matte_model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="Weights that refine edges, offered first."),
+    ] = None,
+    segment_model: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="Weights that find subjects.")
+    ] = SEGMENT_MODEL,
+    device: flags.Device = "auto",
+    dtype: flags.Dtype = "auto",
+    max_memory: flags.MaxMemory = None,
+    max_pixels: flags.MaxPixels = None,
+    offline: flags.Offline = False,
+    commercial: flags.Commercial = False,
+    quiet: flags.Quiet = False,
+    verbose: flags.Verbose = 0,
+) -> int:
+    """Select objects, refine their edges and cut them out in the browser.
+
+    Prints the page's address. Everything done is kept in FOLDER/.maskwright.
+    """
+    flags.set_verbosity(quiet=quiet, verbose=verbose)
+    if not Path(folder).is_dir():
+        raise UsageError(f"expected a folder of photos, there is no {folder}; check the path")
+    loaders = _loaders(
+        model,
+        segment_model,
+        matte_model,
+        device=device,
+        dtype=dtype,
+        max_memory=max_memory,
+        commercial=commercial,
+        offline=offline,
+    )
+    if host not in LOOPBACK:
+        log.warning(
+            "warning: %s lets other machines reach this server; whoever has the link can see and"
+            " change everything in %s, and nothing is encrypted",
+            host,
+            folder,
+        )
+    from maskwright.app.gallery import MAX_PIXELS
+    from maskwright.app.run import run_server
+    from maskwright.app.workplace import Workplace
+
+    limit = MAX_PIXELS if max_pixels is None else flags.pixel_count(max_pixels)
+    workplace = Workplace(Path(folder), loaders, uploads=uploads, max_pixels=limit)
+    run_server(workplace, host=host, port=port, say=_say, open_page=open_page)
+    return DONE
+
+
+def _say(url: str) -> None:
+    print(url, flush=True)
+    if sys.stdout.isatty():
+        print("Press Ctrl+C to stop; nothing is lost.", file=sys.stderr)
+
+
+def _loaders(
+    click: str,
+    segment: str,
+    matte: str | None,
+    *,
+    device: str,
+    dtype: str,
+    max_memory: str | None,
+    commercial: bool,
+    offline: bool,
+) -> "Loaders":
+    """Return what loads the networks when they are first needed.
+
+    Raises:
+        UsageError: If a name is unknown.
+        LicenceError: If `commercial` and the terms of one forbid it.
+    """
+    from maskwright.app.networks import Loaders
+
+    clicker = open_clicker(click, device, dtype, commercial=commercial, offline=offline)
+    embedded = [row.name for row in list_weights() if row.task == "matting" and row.embedded]
+    allowed = [name for name in embedded if not commercial]
+    names = dict.fromkeys([*([matte] if matte else []), *allowed])
+    matters = {
+        name: open_matter(
+            name, device, dtype, max_memory=max_memory, commercial=commercial, offline=offline
+        )
+        for name in names
+    }
+    segmenter = _segmenter(segment, device, dtype, commercial=commercial, offline=offline)
+    return Loaders(clicker, segmenter, matters, click=click, segment=segment)
+
+
+def _segmenter(
+    name: str, device: str, dtype: str, *, commercial: bool, offline: bool
+) -> "Callable[[], Segmenter]":
+    """Return what loads the network that finds subjects; the app goes on without it."""
+
+    def load() -> "Segmenter":
+        return open_segmenter(name, device, dtype, commercial=commercial, offline=offline)()
+
+    return load
