@@ -19,6 +19,7 @@ PACKAGES = ("numpy", "scipy", "pillow", "opencv-python-headless", "tifffile", "s
 EXTRAS = {
     "train": ("accelerate", "tensorboard"),
     "heif": ("pillow_heif",),
+    "psd": ("psd_tools", "psdtags"),
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
 }
 

@@ -8,6 +8,7 @@ points to them.
 
 import struct
 import zlib
+from collections.abc import Mapping
 from io import BytesIO
 from typing import Any, Literal
 
@@ -35,8 +36,17 @@ def encode(
     icc_profile: bytes | None = None,
     exif: bytes | None = None,
     dpi: tuple[float, float] | None = None,
+    extra: Mapping[int, bytes] | None = None,
 ) -> None:
     """Write (h, w, 1 to 4) pixels, uint8, uint16 or float32: grey or RGB, without or with alpha.
+
+    Args:
+        stream: A binary file.
+        pixels: What to write.
+        icc_profile: The colour profile, or None.
+        exif: An EXIF block, whose byte order becomes that of the file, or None.
+        dpi: Pixels per inch (horizontal, vertical), or None.
+        extra: Tags of no type, and what they hold.
 
     Raises:
         OutputError: If the file would be larger than the 4 GiB a TIFF can have.
@@ -61,10 +71,16 @@ def encode(
     end += end % 2
     table = described | _picture_tags(pixels, strip_rows, order)
     table |= _metadata_tags(icc_profile, dpi, order)
+    table |= {tag: (_UNDEFINED, len(value), value) for tag, value in (extra or {}).items()}
     table |= {273: _longs(starts, order), 279: _longs(lengths, order)}
     _write_directory(stream, table, order, at=end)
     stream.seek(4)
     stream.write(struct.pack(order + "I", end))
+
+
+def byte_order(exif: bytes | None) -> str:
+    """Return "<" or ">", the byte order of a file with this EXIF block."""
+    return _described(exif)[0].order
 
 
 def _described(exif: bytes | None) -> tuple[Layout, dict[int, _Value]]:
