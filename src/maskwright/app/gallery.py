@@ -78,6 +78,10 @@ class Gallery:
             self._found = {one.id: one for one in found}
             return found
 
+    def is_known(self, id: str) -> bool:
+        """Say whether there was a photo of this id when they were listed last."""
+        return id in self._found
+
     def known(self) -> list[Found]:
         """Return the photos there were when they were listed last."""
         return list(self._found.values())

@@ -237,30 +237,21 @@ class Journal:
         rows = self._all("SELECT height, width FROM photos WHERE id = ?", photo)
         return (rows[0][0], rows[0][1]) if rows else None
 
-    def entries(self, photo: str, *, until: int | None = None) -> list[Entry]:
+    def entries(self, photo: str, *, until_key: str | None = None) -> list[Entry]:
         """Return the entries of a photo in their order.
 
         Args:
             photo: Its id.
-            until: The last revision wanted.
+            until_key: Of the last entry wanted; None is all.
         """
+        limit = "(SELECT revision FROM entries WHERE photo = ?1 AND key = ?2)"
         rows = self._all(
             "SELECT revision, key, kind, action, change, milliseconds FROM entries"
-            " WHERE photo = ? AND revision <= ? ORDER BY revision",
+            f" WHERE photo = ?1 AND (?2 IS NULL OR revision <= {limit}) ORDER BY revision",
             photo,
-            2**62 if until is None else until,
+            until_key,
         )
         return [_entry(row) for row in rows]
-
-    def find(self, photo: str, key: str) -> Entry | None:
-        """Return the entry of a key, or None."""
-        rows = self._all(
-            "SELECT revision, key, kind, action, change, milliseconds FROM entries"
-            " WHERE photo = ? AND key = ?",
-            photo,
-            key,
-        )
-        return _entry(rows[0]) if rows else None
 
     def append(self, photo: PhotoRow, entry: Entry) -> None:
         """Add an entry, which is on the disk when this returns.

@@ -11,14 +11,7 @@ from maskwright.app.document import Object
 from maskwright.app.gallery import Found
 from maskwright.app.kept import Kept
 from maskwright.app.networks import Networks
-from maskwright.app.rendering import (
-    cut_out_by,
-    shrunk,
-    shrunk_size,
-    shrunk_trimap,
-    small_matte_of,
-    trimap_of,
-)
+from maskwright.app.rendering import cut_out_by, shrunk, small_matte_of, trimap_of
 from maskwright.errors import TrimapError
 from maskwright.image.colour import from_float, network_rgb
 from maskwright.image.io import write_image
@@ -46,10 +39,7 @@ class Previews:
             TrimapError: If the object has no mask, or no background.
         """
         photo = self.networks.gallery.read(found)
-        trimap = trimap_of(one, photo)
-        if side is not None:
-            trimap = shrunk_trimap(trimap, shrunk_size(photo.size, side))
-        return _png(trimap)
+        return _png(trimap_of(one, photo, small=None if side is None else shrunk(photo, side)))
 
     def alpha(self, found: Found, one: Object, side: int) -> tuple[bytes, float]:
         """Return the alpha as a grey PNG of 8 bit, and the seconds that the network took.

@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float32, UInt8
 from numpy.typing import NDArray
 
-from maskwright.app.document import Object
+from maskwright.app.document import Object, Refine
 from maskwright.errors import TrimapError
+from maskwright.image.colour import to_float
 from maskwright.image.photo import Photo
 from maskwright.image.resize import resize
 from maskwright.image.strokes import stroke_mask
@@ -35,23 +36,36 @@ def mask_of(one: Object, size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
     return np.zeros(size, np.bool_) if one.rle is None else rle.decode(one.rle)
 
 
-def trimap_of(one: Object, photo: Photo) -> UInt8[np.ndarray, "h w"]:
+def trimap_of(one: Object, photo: Photo, *, small: Photo | None = None) -> UInt8[np.ndarray, "h w"]:
     """Return the trimap of an object, with what was painted into it.
 
     Args:
         one: The object, with a mask; one whose edge is not refined gets a band of "auto".
         photo: Its photo.
+        small: The photo at the size wanted, if another: band and strokes shrink with it.
 
     Raises:
         TrimapError: If its mask is empty or covers the whole photo.
     """
     if one.rle is None:
-        raise TrimapError(f"expected an object with a mask, {one.name} has none yet; click on it")
-    band = one.refine.band if one.refine is not None else "auto"
-    trimap = trimap_from_mask(mask_of(one, photo.size), band, image=photo)
-    for stroke in one.refine.strokes if one.refine is not None else ():
-        trimap[stroke_mask(stroke.points, stroke.radius, photo.size)] = stroke.value
+        raise TrimapError(f"expected an object with a mask, {one.number} has none yet; click on it")
+    seen = photo if small is None else small
+    scale = seen.size[1] / photo.size[1]
+    refine = one.refine if one.refine is not None else Refine("auto", "")
+    band = refine.band if isinstance(refine.band, str) else max(1, round(refine.band * scale))
+    mask = shrunk_mask(mask_of(one, photo.size), seen.size) >= 0.5
+    trimap = trimap_from_mask(mask, band, image=seen)
+    for stroke in refine.strokes:
+        points = [(x * scale, y * scale) for x, y in stroke.points]
+        trimap[stroke_mask(points, stroke.radius * scale, seen.size)] = stroke.value
     return trimap
+
+
+def shrunk_mask(
+    mask: Bool[np.ndarray, "h w"], size: tuple[int, int]
+) -> Float32[np.ndarray, "small_h small_w"]:
+    """Return which share of each pixel of a smaller photo a mask covers."""
+    return to_float(resize(mask.astype(np.uint8) * np.uint8(255), size))
 
 
 def matte_of(one: Object, photo: Photo, matter: "Matter | None" = None) -> Matte:
@@ -90,23 +104,9 @@ def small_matte_of(
     if small.size == photo.size:
         return matte_of(one, photo, matter)
     if one.refine is None:
-        mask = mask_of(one, photo.size).astype(np.float32)
-        return Matte(np.clip(resize(mask, small.size), 0, 1))
+        return Matte(shrunk_mask(mask_of(one, photo.size), small.size))
     assert matter is not None
-    return matter.matte(small, Trimap(shrunk_trimap(trimap_of(one, photo), small.size)))
-
-
-def shrunk_trimap(
-    trimap: UInt8[np.ndarray, "h w"], size: tuple[int, int]
-) -> UInt8[np.ndarray, "small_h small_w"]:
-    """Return a smaller trimap, known only where all that a pixel covers is known alike."""
-    if trimap.shape == size:
-        return trimap
-    small = np.full(size, 128, np.uint8)
-    for value in (0, 255):
-        share = resize((trimap == value).astype(np.float32), size, kind="area")
-        small[share > 1 - 1e-4] = value
-    return small
+    return matter.matte(small, Trimap(trimap_of(one, photo, small=small)))
 
 
 def shrunk(photo: Photo, side: int) -> Photo:

@@ -109,10 +109,21 @@ def cropped(spans: Int[np.ndarray, "span 2"], box: Box, height: int) -> Json:
         height: Of the mask.
     """
     x0, y0, x1, y1 = box
-    found = np.clip(spans, x0 * height, x1 * height) - x0 * height
-    found = found[found[:, 0] < found[:, 1]]
-    columns = runs.decode(runs.from_spans(found, (height, x1 - x0)))
-    return runs.encode(columns[y0:y1])
+    first, last = spans[:, 0] // height, (spans[:, 1] - 1) // height
+    times = last - first + 1  # a span may reach over several columns
+    before = np.repeat(np.cumsum(times) - times, times)
+    column = np.repeat(first, times) + np.arange(len(before)) - before
+    top = column * height + y0
+    start = np.maximum(np.repeat(spans[:, 0], times) - top, 0)
+    end = np.minimum(np.repeat(spans[:, 1], times) - top, y1 - y0)
+    is_inside = (start < end) & (x0 <= column) & (column < x1)
+    found = np.stack([start, end], axis=1) + ((column - x0) * (y1 - y0))[:, None]
+    edges = found[is_inside].ravel()
+    meets = edges[1:] == edges[:-1]  # the bottom of a column and the top of the next
+    is_double = np.zeros(len(edges), np.bool_)
+    is_double[1:] |= meets
+    is_double[:-1] |= meets
+    return runs.from_spans(edges[~is_double].reshape(-1, 2), (y1 - y0, x1 - x0))
 
 
 def subjects_reply(subjects: Subjects) -> Json:

@@ -46,6 +46,7 @@ class Session:
         self._answers: OrderedDict[Hashable, Answer] = OrderedDict()
         entries = journal.entries(found.id)
         self.revision = len(entries)
+        self._keys = {entry.key for entry in entries}
         size = journal.size(found.id) or found.size
         if size != found.size:
             raise Refusal(
@@ -60,12 +61,14 @@ class Session:
         """Return the document as the page gets it."""
         return document_reply(self.found, self.line, self.revision)
 
-    def repeated(self, key: str) -> Json | None:
-        """Return what was answered to the action of a key, if there was one."""
-        entry = self.journal.find(self.found.id, key)
-        if entry is None:
-            return None
-        entries = self.journal.entries(self.found.id, until=entry.revision)
+    def is_done(self, key: str) -> bool:
+        """Say whether the action of a key was done."""
+        return key in self._keys
+
+    def repeated(self, key: str) -> Json:
+        """Return what was answered to the action of a key."""
+        entries = self.journal.entries(self.found.id, until_key=key)
+        entry = entries[-1]
         before = line_after(entries[:-1], self.found.size)
         after = line_after(entries, self.found.size)
         return self._reply(entry, before, after)
@@ -127,6 +130,7 @@ class Session:
         row = PhotoRow(self.found.id, self.found.name, self.found.size, now.state, len(now.objects))
         self.journal.append(row, entry)
         self.line, self.revision = after, entry.revision
+        self._keys.add(key)
         return self._reply(entry, before, after)
 
     def _reply(self, entry: Entry, before: Line, after: Line) -> Json:
