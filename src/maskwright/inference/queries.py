@@ -191,14 +191,14 @@ def _painted(
         if part.max() < -_SLACK:
             outside.append(tile)
             continue
-        mask_px += _pixels_inside(part, tile, enlarging)
-        best, logit = _best(part, scores, tile=tile, enlarging=enlarging)
+        best, logit, inside_px = _best(part, scores, tile=tile, enlarging=enlarging)
+        mask_px += inside_px
         best_px += np.bincount(best.ravel(), minlength=count)
         owners[tile.rows, tile.columns] = np.where(logit >= 0, best, NOBODY)
     if (best_px < enough * mask_px).any():
         for tile in outside:
             part = enlarging.needed(masks, tile)
-            best, _ = _best(part, scores, tile=tile, enlarging=enlarging)
+            best, _, _ = _best(part, scores, tile=tile, enlarging=enlarging)
             best_px += np.bincount(best.ravel(), minlength=count)
     return _Painted(owners, best_px, mask_px)
 
@@ -209,8 +209,14 @@ def _best(
     *,
     tile: Tile,
     enlarging: Enlarging,
-) -> tuple[Int64[np.ndarray, "height width"], Float[np.ndarray, "height width"]]:
-    """Return the best query of each pixel of a tile, the first of equals, and its mask's logit.
+) -> tuple[
+    Int64[np.ndarray, "height width"],
+    Float[np.ndarray, "height width"],
+    Int64[np.ndarray, " query"],
+]:
+    """Return the best query of each pixel of a tile, its mask's logit, and what masks cover.
+
+    Of equals the first is the best. What masks cover are pixels of the tile, for each query.
 
     Args:
         part: What the tile needs of the masks.
@@ -218,30 +224,27 @@ def _best(
         tile: A part of the photo.
         enlarging: How masks come to the photo's size.
     """
-    low, high = part.amin((1, 2)).sigmoid(), part.amax((1, 2)).sigmoid()
-    first, *others = (scores * high >= (scores * low).max() - _SLACK).nonzero()[:, 0].tolist()
-    logit = enlarging.enlarged(part[first], tile)
-    product, best = scores[first] * logit.sigmoid(), torch.full_like(logit, first)
-    for query in others:  # many times faster than `argmax` over all
-        its_logit = enlarging.enlarged(part[query], tile)
-        its_product = scores[query] * its_logit.sigmoid()
-        is_better = its_product > product
-        best = torch.where(is_better, float(query), best)
-        logit = torch.where(is_better, its_logit, logit)
-        product = torch.maximum(product, its_product)
-    return best.long().cpu().numpy(), logit.cpu().numpy()
-
-
-def _pixels_inside(
-    part: Float[Tensor, "query tile_rows tile_columns"], tile: Tile, enlarging: Enlarging
-) -> Int64[np.ndarray, " query"]:
-    """Return how many pixels of a tile each mask covers; enlarges those that cover a part."""
     low, high = part.amin((1, 2)), part.amax((1, 2))
-    area = (tile.rows.stop - tile.rows.start) * (tile.columns.stop - tile.columns.start)
-    pixels = torch.where(low > _SLACK, area, 0)
-    for query in ((low <= _SLACK) & (high >= -_SLACK)).nonzero()[:, 0].tolist():
-        pixels[query] = (enlarging.enlarged(part[query], tile) >= 0).sum()
-    return pixels.cpu().numpy()
+    surest = (scores * low.sigmoid()).max()
+    may_win = (scores * high.sigmoid() >= surest - _SLACK).tolist()
+    covers_some = ((low <= _SLACK) & (high >= -_SLACK)).tolist()
+    height, width = (each.stop - each.start for each in tile)
+    pixels = torch.where(low > _SLACK, height * width, 0)
+    best, logit = part.new_zeros(2, height, width)
+    product = torch.full_like(best, -1.0)
+    for query, score in enumerate(scores):  # many times faster than `argmax` over all
+        if not (may_win[query] or covers_some[query]):
+            continue
+        its_logit = enlarging.enlarged(part[query], tile)
+        if covers_some[query]:
+            pixels[query] = (its_logit >= 0).sum()
+        if may_win[query]:
+            its_product = its_logit.sigmoid().mul_(score)
+            is_better = its_product > product
+            best = torch.where(is_better, float(query), best)
+            logit = torch.where(is_better, its_logit, logit)
+            product = torch.maximum(product, its_product)
+    return best.long().cpu().numpy(), logit.cpu().numpy(), pixels.cpu().numpy()
 
 
 def _numbers(
