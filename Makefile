@@ -3,13 +3,16 @@
 PYTHON ?= python3
 export PYTHON
 
-.PHONY: demo test check docs install
+.PHONY: demo test test-browser check docs install
 
 demo: install  ## the main job on a real photo
 	.venv/bin/python examples/demo.py
 
 test: install  ## the test suite
 	scripts/test
+
+test-browser: install  ## the app in Debian's Chromium; needs root where that is missing
+	scripts/test-browser
 
 check: install  ## lint and types
 	scripts/check

@@ -479,6 +479,8 @@ function goTo(work, step) {
 }
 
 function bindDialogs() {
+  window.addEventListener('keydown', () => document.body.classList.add('by-keys'), true);
+  window.addEventListener('pointerdown', () => document.body.classList.remove('by-keys'), true);
   byId('help').addEventListener('click', () => /** @type {HTMLDialogElement} */ (byId('help-dialog')).showModal());
   for (const dialog of document.querySelectorAll('dialog')) {
     for (const each of dialog.querySelectorAll('[data-close]')) each.addEventListener('click', () => dialog.close());
