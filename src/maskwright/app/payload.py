@@ -85,6 +85,13 @@ class Recolour(About):
     colour: Colour
 
 
+class Show(About):
+    """The object is shown and exported, or left out of pictures."""
+
+    type: Literal["show"]
+    visible: bool
+
+
 class Reorder(Payload):
     """All objects in another order, the lowest first."""
 
@@ -205,6 +212,7 @@ Action = Annotated[
     | Remove
     | Rename
     | Recolour
+    | Show
     | Reorder
     | ClickAt
     | BoxAround
