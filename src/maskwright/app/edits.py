@@ -102,6 +102,11 @@ def _recolour(document: Document, action: payload.Recolour, tools: Tools) -> Doc
     return document.with_object(replace(_object(document, action.object), colour=colour))
 
 
+def _show(document: Document, action: payload.Show, tools: Tools) -> Document:
+    shown = replace(_object(document, action.object), visible=action.visible)
+    return document.with_object(shown)
+
+
 def _reorder(document: Document, action: payload.Reorder, tools: Tools) -> Document:
     known = {one.number: one for one in document.objects}
     if sorted(action.objects) != sorted(known):
@@ -197,7 +202,8 @@ def _given(document: Document, one: Object, rle: Rle) -> Document:
 
 def _refine(document: Document, action: payload.RefineEdge, tools: Tools) -> Document:
     one = _object(document, action.object)
-    model = action.model or (one.refine.model if one.refine else tools.matters[0])
+    default = one.refine.model if one.refine is not None else next(iter(tools.matters), "none")
+    model = action.model or default
     if model not in tools.matters:
         known = ", ".join(tools.matters)
         raise UsageError(f"expected a matting network among {known}, got {model[:80]!r}")
@@ -259,6 +265,7 @@ EDITS: dict[str, Callable[[Document, Any, Tools], Document]] = {
     "remove": _remove,
     "rename": _rename,
     "recolour": _recolour,
+    "show": _show,
     "reorder": _reorder,
     "click": _click,
     "box": _box,

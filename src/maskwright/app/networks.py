@@ -12,7 +12,7 @@ from maskwright.app.gallery import Found, Gallery
 from maskwright.app.kept import Kept
 from maskwright.app.lane import IDLE, Lane
 from maskwright.app.refusals import Refusal
-from maskwright.errors import MaskwrightError, UsageError, WeightsError
+from maskwright.errors import FeaturesError, MaskwrightError, OutputError, UsageError, WeightsError
 
 if TYPE_CHECKING:
     from maskwright.inference.click import Clicker
@@ -31,11 +31,11 @@ log = logging.getLogger(__name__)
 class Store(Protocol):
     """Encoded photos that were made beforehand."""
 
-    def get(self, image_hash: str) -> "ImageFeatures | None":
-        """Return the features of a photo, or None."""
+    def get(self, image: str, weights: str) -> "ImageFeatures | None":
+        """Return features by `hash_image` and `hash_weights`; None if there are none."""
 
-    def put(self, features: "ImageFeatures") -> None:
-        """Keep the features of a photo."""
+    def put(self, features: "ImageFeatures") -> object:
+        """Keep features."""
 
 
 @dataclass(frozen=True)
@@ -212,11 +212,18 @@ class Networks:
         from maskwright.inference.features import hash_image
 
         photo = self.gallery.read(found)
-        if self.store is not None:
-            stored = self.store.get(hash_image(photo))
-            if stored is not None and stored.weights == self.clicker.weights:
-                return stored
+        if self.store is None:
+            return self.clicker.encode(photo)
+        try:
+            stored = self.store.get(hash_image(photo), self.clicker.weights)
+        except FeaturesError as error:
+            log.warning("encoded again: %s", error)
+            stored = None
+        if stored is not None:
+            return stored
         features = self.clicker.encode(photo)
-        if self.store is not None:
+        try:
             self.store.put(features)
+        except OutputError as error:
+            log.warning("encoded, but not kept: %s", error)
         return features

@@ -15,6 +15,10 @@
     GET    /api/photos/{photo}/objects/{number}/trimap     PNG
     GET    /api/photos/{photo}/objects/{number}/alpha      PNG
     GET    /api/photos/{photo}/objects/{number}/cutout     PNG
+    POST   /api/exports                                    files of photos
+    GET    /api/exports/{job}                              how far they are
+    GET    /api/exports/{job}/files/{index}                one of them
+    DELETE /api/exports/{job}                              stop
 
 `guards.py` stands before all of them, `payload.py` says what bodies may hold.
 """
@@ -27,13 +31,14 @@ from typing import Annotated, Any, Literal
 from fastapi import FastAPI, Query, Request
 from fastapi import Path as InPath
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from pydantic import StringConstraints
 from starlette.exceptions import HTTPException
 
 import maskwright
 from maskwright.app import payload
 from maskwright.app.document import Json, Object
+from maskwright.app.export import FORMATS, Options
 from maskwright.app.gallery import THUMBNAIL_PX, Found
 from maskwright.app.guards import Guard, Hosts
 from maskwright.app.journal import REDO, UNDO
@@ -46,6 +51,7 @@ from maskwright.app.workplace import Workplace
 from maskwright.errors import MaskwrightError
 
 PhotoId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$"), InPath()]
+JobId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$"), InPath()]
 Number = Annotated[int, InPath(ge=1, le=1_000_000)]
 Index = Annotated[int, InPath(ge=0, le=100_000)]
 PREVIEW_PX = 2048
@@ -65,6 +71,7 @@ def create_app(workplace: Workplace, *, token: str, hosts: Hosts) -> Guard:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        workplace.warm_up()
         yield
         workplace.close()
 
@@ -80,6 +87,7 @@ def create_app(workplace: Workplace, *, token: str, hosts: Hosts) -> Guard:
     _add_pictures(api, workplace)
     _add_work(api, workplace)
     _add_objects(api, workplace, Previews(workplace.networks))
+    _add_exports(api, workplace)
     _add_page(api)
     return Guard(api, token=token, hosts=hosts)
 
@@ -100,7 +108,7 @@ def _add_project(api: FastAPI, workplace: Workplace) -> None:
                 "segment": loaders.segment,
                 "matte": list(loaders.matters),
             },
-            "formats": [],
+            "formats": list(FORMATS),
             "uploads": workplace.uploads,
             "version": maskwright.__version__,
         }
@@ -236,6 +244,30 @@ def _add_objects(api: FastAPI, workplace: Workplace, previews: Previews) -> None
             request, photo, number, lambda x, one: previews.cutout(x, one, side, decontaminate)
         )
         return Response(png, media_type="image/png")
+
+
+def _add_exports(api: FastAPI, workplace: Workplace) -> None:
+    exports = workplace.exports
+
+    @api.post("/api/exports", status_code=202, summary="Write files of photos")
+    def start(body: payload.Export) -> Json:
+        options = Options(body.format, body.bit_depth, body.background, body.decontaminate)
+        photos = None if body.photos == "all" else body.photos
+        return {"job": exports.start(photos, options)}
+
+    @api.get("/api/exports/{job}", summary="How far an export is")
+    async def status(job: JobId) -> Json:
+        return exports.status(job)
+
+    @api.get("/api/exports/{job}/files/{index}", summary="A file of an export")
+    async def file(job: JobId, index: Index) -> FileResponse:
+        path = exports.file(job, index)
+        return FileResponse(path, media_type="application/octet-stream", filename=path.name)
+
+    @api.delete("/api/exports/{job}", summary="Stop an export")
+    async def stop(job: JobId) -> Json:
+        exports.stop(job)
+        return exports.status(job)
 
 
 def _add_page(api: FastAPI) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 from maskwright.app import payload
 from maskwright.app.document import UNTOUCHED, Json, Object
 from maskwright.app.gallery import MAX_PIXELS, Found, Gallery
-from maskwright.app.journal import DO, open_journal
+from maskwright.app.jobs import Exports
+from maskwright.app.journal import DO, journal_folder, open_journal
 from maskwright.app.lane import IDLE, NOW, SOON, Lane
 from maskwright.app.networks import Loaders, Networks, Store
 from maskwright.app.refusals import Refusal, StaleError, busy
@@ -56,15 +57,22 @@ class Workplace:
         self.journal = open_journal(folder, create=True)
         self.lane = Lane("networks")
         self.pictures = Lane("pictures", workers=2, most_waiting=64)
+        exported = journal_folder(folder) / "exports"
+        self.exports = Exports(exported, self.gallery, self.journal, loaders.matters)
         self.networks = Networks(loaders, self.gallery, self.lane, store=store)
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._places: dict[str, _Place] = {}
         self._leases: dict[str, tuple[str, float]] = {}
 
+    def warm_up(self) -> None:
+        """Have the click network loaded, so that the first click does not wait for it."""
+        self.lane.submit(lambda: self.networks.clicker, urgency=IDLE)
+
     def close(self) -> None:
         """Drop what waits, finish what is being done, and close the journal."""
         self.lane.close()
         self.pictures.close()
+        self.exports.close()
         self.journal.close()
 
     def cards(self) -> list[Json]:

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,15 +10,15 @@ import typer
 
 from maskwright.cli import flags
 from maskwright.cli.click import DEFAULT_MODEL as CLICK_MODEL
-from maskwright.cli.loading import open_clicker, open_matter, open_segmenter
+from maskwright.cli.loading import check_model, open_clicker, open_matter, open_segmenter
 from maskwright.cli.progress import DONE
 from maskwright.cli.segment import DEFAULT_MODEL as SEGMENT_MODEL
 from maskwright.errors import UsageError
 from maskwright.weights.catalog import list_weights
 
 if TYPE_CHECKING:
-    from maskwright.app.networks import Loaders
-    from maskwright.inference.segment import Segmenter
+    from maskwright.app.networks import Loaders, Store
+    from maskwright.inference.matte import Matter
 
 DEFAULT_PORT = 8765
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -36,6 +36,10 @@ def serve(
     port: Annotated[
         int, typer.Option(metavar="P", min=0, max=65535, help="Port to bind; 0 is any free one.")
     ] = DEFAULT_PORT,
+    store: Annotated[
+        str | None,
+        typer.Option(metavar="STORE", help="Encoded photos: used, and what is missing put there."),
+    ] = None,
     uploads: Annotated[
         bool, typer.Option("--uploads", help="Let the page add photos to the folder.")
     ] = False,
@@ -88,7 +92,9 @@ def serve(
     from maskwright.app.workplace import Workplace
 
     limit = MAX_PIXELS if max_pixels is None else flags.pixel_count(max_pixels)
-    workplace = Workplace(Path(folder), loaders, uploads=uploads, max_pixels=limit)
+    workplace = Workplace(
+        Path(folder), loaders, store=_store(store), uploads=uploads, max_pixels=limit
+    )
     run_server(workplace, host=host, port=port, say=_say, open_page=open_page)
     return DONE
 
@@ -118,26 +124,28 @@ def _loaders(
     """
     from maskwright.app.networks import Loaders
 
-    clicker = open_clicker(click, device, dtype, commercial=commercial, offline=offline)
+    for name in (click, *([matte] if matte else [])):
+        check_model(name, commercial=commercial)
     embedded = [row.name for row in list_weights() if row.task == "matting" and row.embedded]
-    allowed = [name for name in embedded if not commercial]
-    names = dict.fromkeys([*([matte] if matte else []), *allowed])
-    matters = {
-        name: open_matter(
-            name, device, dtype, max_memory=max_memory, commercial=commercial, offline=offline
-        )
-        for name in names
-    }
-    segmenter = _segmenter(segment, device, dtype, commercial=commercial, offline=offline)
-    return Loaders(clicker, segmenter, matters, click=click, segment=segment)
+    names = dict.fromkeys([*([matte] if matte else []), *([] if commercial else embedded)])
+    terms = {"commercial": commercial, "offline": offline}
+
+    # Each call loads anew: exports have networks of their own.
+    def matter(name: str) -> "Matter":
+        return open_matter(name, device, dtype, max_memory=max_memory, **terms)()
+
+    return Loaders(
+        clicker=lambda: open_clicker(click, device, dtype, **terms)(),
+        segmenter=lambda: open_segmenter(segment, device, dtype, **terms)(),
+        matters={name: partial(matter, name) for name in names},
+        click=click,
+        segment=segment,
+    )
 
 
-def _segmenter(
-    name: str, device: str, dtype: str, *, commercial: bool, offline: bool
-) -> "Callable[[], Segmenter]":
-    """Return what loads the network that finds subjects; the app goes on without it."""
+def _store(root: str | None) -> "Store | None":
+    if root is None:
+        return None
+    from maskwright.batch.store import FeatureStore
 
-    def load() -> "Segmenter":
-        return open_segmenter(name, device, dtype, commercial=commercial, offline=offline)()
-
-    return load
+    return FeatureStore(root)

@@ -34,10 +34,10 @@ def stroke_mask(
     mask = np.zeros(size, np.uint8)
     # OpenCV counts from the centre of the first pixel, we from its corner.
     path = np.rint((np.asarray(points, np.float64) - 0.5) * 2**_SHIFT).astype(np.int32)
-    width = max(1, round(2 * radius_px))
+    width = max(1, round(2 * radius_px) - 1)  # OpenCV colours what a line touches, too
     cv2.polylines(mask, [path[:, None]], False, 1, thickness=width, shift=_SHIFT)
     if len(path) == 1:
         centre = (int(path[0, 0]), int(path[0, 1]))
-        radius = round(width / 2 * 2**_SHIFT)
+        radius = round(radius_px * 2**_SHIFT)
         cv2.circle(mask, centre, radius, 1, thickness=cv2.FILLED, shift=_SHIFT)
     return mask.view(np.bool_)
