@@ -1,7 +1,9 @@
+import pytest
 import torch
 from torch.nn import functional as F
 
 from maskwright.models.interformer.position import (
+    RowBias,
     entries,
     position_for,
     relative_index,
@@ -53,3 +55,17 @@ def test_cells_are_the_floor_of_their_share_of_the_side():
     for length in range(1, 80):
         expected = [i * 32 // length for i in range(length)]
         assert source_cells(length, 32).tolist() == expected
+
+
+@pytest.mark.parametrize("size", [(SIDE, SIDE), (7, 3), (1, 13), (2, 2)])
+@pytest.mark.parametrize("rows", [1, 2, 100])
+def test_a_bias_made_by_rows_equals_the_looked_up_one(size, rows):
+    table = torch.randn(entries(SIDE), 3)
+    expected = table[relative_index(size, SIDE).long()].permute(2, 0, 1)
+    bias, found = RowBias(table, size, torch.float32), []
+    for top in range(0, size[0], rows):
+        some = slice(top, min(top + rows, size[0]))
+        queries = bias.queries(some)
+        found.append(torch.full((3, queries.stop - queries.start, expected.shape[2]), torch.nan))
+        bias.fill(found[-1], some)
+    assert torch.equal(torch.cat(found, 1), expected)

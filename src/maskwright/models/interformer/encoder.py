@@ -11,6 +11,7 @@ from maskwright.layers.stochastic_depth import StochasticDepth, rates
 from maskwright.layers.vit import Attention, Mlp, strips
 from maskwright.models.interformer.config import Config
 from maskwright.models.interformer.position import (
+    RowBias,
     entries,
     learned_side,
     position_for,
@@ -19,7 +20,7 @@ from maskwright.models.interformer.position import (
 
 TOKEN_PX = 16
 NORM_EPS = 1e-6
-BIAS_ENTRIES = 2**22  # of a bias that exists at once: 16 MiB in fp32
+SCORES = 2**21  # of attention that exist at once: 8 MiB in fp32
 
 
 class Block(nn.Module):
@@ -44,31 +45,43 @@ class Block(nn.Module):
         self.drop = StochasticDepth(drop)
 
     def forward(
-        self, x: Float[Tensor, "batch token channel"], index: Int[Tensor, "token token"]
+        self,
+        x: Float[Tensor, "batch token channel"],
+        size: tuple[int, int],
+        index: Int[Tensor, "token token"] | None = None,
     ) -> Float[Tensor, "batch token channel"]:
         """Return the block's output.
 
         Args:
             x: Tokens.
-            index: Which relative position each pair of tokens has.
+            size: Rows and columns of their map.
+            index: Which relative position each pair of tokens has: needed to learn these. Without
+                it the bias, which is as large as the scores, exists for a few queries at a time.
         """
-        x = x + self.drop(self.scale1 * self._attend(self.norm1(x), index))
+        q, k, v = self.attention.split(self.attention.qkv(self.norm1(x)))
+        read = self._read_rows(q, k, v, size) if index is None else self._read(q, k, v, index)
+        x = x + self.drop(self.scale1 * self.attention.out(read.transpose(1, 2).flatten(2)))
         return x + self.drop(self.scale2 * self.mlp(self.norm2(x)))
 
-    def _attend(self, x: Tensor, index: Tensor) -> Tensor:
-        q, k, v = self.attention.split(self.attention.qkv(x))
-        keys = (k * k.shape[-1] ** -0.5).transpose(2, 3)
-        # Looked up as fp32, which torch does many times faster than bf16.
-        table, (heads, tokens) = self.bias.float().T.contiguous(), q.shape[1:3]
-        # The bias is as large as the scores, so it is made for a few queries at a time.
-        rows = None if torch.is_grad_enabled() else max(1, BIAS_ENTRIES // (heads * tokens))
-        parts = []
-        for strip in strips(tokens, rows):
-            bias = table.index_select(1, index[strip].flatten()).view(1, heads, -1, tokens)
-            scores = (q[:, :, strip] @ keys).add_(bias.to(q.dtype))
-            parts.append(scores.softmax(-1) @ v)
-        read = parts[0] if len(parts) == 1 else torch.cat(parts, 2)
-        return self.attention.out(read.transpose(1, 2).flatten(2))
+    def _read(self, q: Tensor, k: Tensor, v: Tensor, index: Tensor) -> Tensor:
+        tokens = q.shape[2]
+        bias = self.bias.float().T.index_select(1, index.flatten()).view(1, -1, tokens, tokens)
+        scores = q @ (k * k.shape[-1] ** -0.5).transpose(2, 3) + bias.to(q.dtype)
+        return scores.softmax(-1) @ v
+
+    def _read_rows(self, q: Tensor, k: Tensor, v: Tensor, size: tuple[int, int]) -> Tensor:
+        batch, heads, tokens, channels = q.shape
+        queries, keys, values = (x.flatten(0, 1).contiguous() for x in (q, k, v))
+        bias, parts = RowBias(self.bias, size, q.dtype), []
+        for rows in strips(size[0], max(1, SCORES // (batch * heads * tokens * size[1]))):
+            strip = bias.queries(rows)
+            scores = q.new_empty(batch, heads, strip.stop - strip.start, tokens)
+            bias.fill(scores[0], rows)
+            scores[1:] = scores[0]
+            scores = scores.flatten(0, 1)
+            scores.baddbmm_(queries[:, strip], keys.transpose(1, 2), alpha=channels**-0.5)
+            parts.append(scores.softmax(-1) @ values)
+        return torch.cat(parts, 1).unflatten(0, (batch, heads))
 
 
 class Encoder(nn.Module):
@@ -101,7 +114,9 @@ class Encoder(nn.Module):
         first = self.class_token.expand(image.shape[0], 1, -1)
         tokens = torch.cat([first, patches.flatten(2).transpose(1, 2)], 1)
         tokens = tokens + position_for(self.position, size)
-        index = relative_index(size, learned_side(self.position.shape[0])).to(image.device)
+        index = None
+        if torch.is_grad_enabled():
+            index = relative_index(size, learned_side(self.position.shape[0])).to(image.device)
         for block in self.blocks:
-            tokens = block(tokens, index)
+            tokens = block(tokens, size, index)
         return tokens[:, 1:].transpose(1, 2).unflatten(2, size)
