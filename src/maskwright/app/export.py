@@ -136,13 +136,17 @@ def export_photo(
             f"{name}: expected the photo that was worked on, {document.size}, got one of"
             f" {photo.size}; put the old one back"
         )
-    base, objects = Path(target), with_masks(document)
     if format in ANNOTATIONS:
-        return export_annotations([(name, document)], base, format=format, overwrite=overwrite)
+        return export_annotations([(name, document)], target, format=format, overwrite=overwrite)
+    objects, files = with_masks(document), planned_files(document, target, format=format)
+    for file in files:
+        check_target(file, overwrite=overwrite)
     if format == "masks":
-        return _write_masks(objects, photo, base, name=name, overwrite=overwrite)
-    file = with_end(base, CUTOUTS.get(format) or LAYERED.get(format) or ".alpha.png")
-    check_target(file, overwrite=overwrite)
+        _need(objects, name)
+        for one, file in zip(objects, files, strict=True):
+            write_image(file, mask_of(one, photo.size), overwrite=overwrite)
+        return files
+    (file,) = files
     visible = [one for one in objects if one.visible]
     if format in LAYERED:
         _need(objects, name)
@@ -159,7 +163,7 @@ def export_photo(
         backdrop = options.backdrop()
         pixels = cut.rgba if backdrop is None else compose_on(cut, backdrop)
         write_image(file, at_depth(pixels, _depth(photo, options)), like=cut, overwrite=overwrite)
-    return [file]
+    return files
 
 
 def export_annotations(
@@ -210,6 +214,25 @@ def export_annotations(
     return [file, *sorted(base.rglob("*.png"))]
 
 
+def planned_files(document: Document, target: str | os.PathLike[str], *, format: str) -> list[Path]:
+    """Return the files that `export_photo` writes for a photo; of YOLO the list of classes alone.
+
+    Args:
+        document: What was done to it.
+        target: As for `export_photo`.
+        format: As for `export_photo`.
+    """
+    base = Path(target)
+    if format == "masks":
+        ends = [f".{one.number}-{_file_part(one.name)}.mask.png" for one in with_masks(document)]
+        return [with_end(base, end) for end in ends]
+    if format == "yolo":
+        return [base / "data.yaml"]
+    if format in ANNOTATIONS:
+        return [with_end(base, ".json")]
+    return [with_end(base, CUTOUTS.get(format) or LAYERED.get(format) or ".alpha.png")]
+
+
 def with_masks(document: Document) -> list[Object]:
     """Return the objects that have a mask of one pixel or more, the lowest first."""
     return [one for one in document.objects if one.rle is not None and rle.area(one.rle)]
@@ -223,19 +246,6 @@ def with_end(target: Path, end: str) -> Path:
 def _need(objects: Sequence[Object], name: str) -> None:
     if not objects:
         raise SubjectError(f"{name}: expected an object to export, got none; click on one first")
-
-
-def _write_masks(
-    objects: Sequence[Object], photo: Photo, base: Path, *, name: str, overwrite: bool
-) -> list[Path]:
-    _need(objects, name)
-    ends = [f".{one.number}-{_file_part(one.name)}.mask.png" for one in objects]
-    files = [with_end(base, end) for end in ends]
-    for file in files:
-        check_target(file, overwrite=overwrite)
-    for one, file in zip(objects, files, strict=True):
-        write_image(file, mask_of(one, photo.size), overwrite=overwrite)
-    return files
 
 
 def _file_part(name: str) -> str:

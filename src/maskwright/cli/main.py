@@ -23,6 +23,7 @@ from maskwright.cli import (
     evaluate_click,
     evaluate_segment,
     export,
+    export_project,
     matte,
     models,
     plan,
@@ -53,6 +54,7 @@ VERBS: Verbs = {
     "train": train.train,
     "convert": convert.convert,
     "export": export.export,
+    "export-project": export_project.export_project,
     "doctor": doctor.doctor,
 }
 GROUPS: dict[str, tuple[str, Verbs]] = {
