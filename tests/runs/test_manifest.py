@@ -38,6 +38,8 @@ def test_what_is_done_stays_done_and_the_rest_waits(file):
         assert waiting(manifest) == ["a.jpg", "deep/b.jpg", BYTES]
         do(manifest, "a.jpg")
         manifest.start(BYTES)
+    with Manifest(file, settings="s", weights="w") as manifest:
+        assert [row.path for row in manifest.interrupted()] == [BYTES]
     with opened(file) as manifest:
         rows = {row.path: row for row in manifest.waiting()}
         assert list(rows) == ["deep/b.jpg", BYTES]

@@ -12,6 +12,7 @@ from maskwright.image.stream import Readable
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif"))
 """Of the files in a folder that count as pictures; what they are is decided by their content."""
+GIVEN_BYTES = "the photo given as bytes"  # its name in messages
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _FORMATS = {
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -68,7 +69,7 @@ def open_source(source: str | os.PathLike[str] | bytes) -> Iterator[tuple[Readab
         ImageError: If there is no such file, or it is a folder, a pipe, or unreadable.
     """
     if isinstance(source, bytes):
-        yield BytesIO(source), "the photo given as bytes"
+        yield BytesIO(source), GIVEN_BYTES
         return
     name = display_name(source)
     with _open_regular_file(Path(source), name) as stream:

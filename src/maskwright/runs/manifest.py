@@ -221,6 +221,11 @@ class Manifest:
             ),
         )
 
+    def interrupted(self) -> Iterator[Row]:
+        """Yield what was begun and not ended, by a run that was killed."""
+        columns = f"SELECT {_COLUMNS} FROM items WHERE state = ?"
+        yield from map(_row, self._base.execute(columns, (RUNNING,)).fetchall())
+
     def waiting(self) -> Iterator[Row]:
         """Yield what is queued, by path; rows may change while this goes on."""
         last = b""

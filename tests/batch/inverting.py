@@ -1,0 +1,141 @@
+"""An operation without networks, quick to start, and what makes a codec crash, hang or swell.
+
+Codec processes import it by name: the folder of this file has to be on PYTHONPATH.
+"""
+
+import os
+import sys
+import threading
+import time
+import warnings
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from maskwright.batch.codec import Limits
+from maskwright.batch.local import LocalEngine
+from maskwright.batch.operations import Inferred
+from maskwright.batch.places import LocalPlace
+from maskwright.batch.run import Scope, open_manifest, run_batch
+from maskwright.batch.steps import Job
+from maskwright.errors import ImageError
+from maskwright.image.io import read_photo, write_image
+
+HERE = str(Path(__file__).parent)
+
+
+@dataclass(frozen=True)
+class Inverting:
+    """Write the negative of each photo, whose uncertainty is the brightness of its first pixel."""
+
+    version: int = 1
+    pause: float = 0.0
+
+    def settings(self):
+        return {"does": "inverting", "version": self.version}
+
+    def networks(self):
+        return ()
+
+    def results(self, stem):
+        return (f"{stem}.png",)
+
+    def measure(self):
+        return "brightness"
+
+    def decode(self, photo, hint):
+        if photo.content == b"crash":
+            os.abort()
+        if photo.content == b"hang":
+            time.sleep(1000)
+        if photo.content == b"swell":
+            return bytes(1 << 40)
+        return read_photo(photo.content).pixels
+
+    def load(self):
+        return self
+
+    def infer(self, decoded):
+        time.sleep(self.pause)
+        if decoded.shape[0] == 13:
+            raise ImageError("unlucky")
+        return Inferred(255 - decoded, float(decoded[0, 0, 0]) / 255)
+
+    def encode(self, content, *, name, stem):
+        buffer = BytesIO()
+        write_image(buffer, content, format="PNG")
+        return {f"{stem}.png": buffer.getvalue()}
+
+
+def do(photos, results, *, operation=Inverting(), seconds=30.0, workers=1, stop=None, **scope):
+    """Run a batch; return its summary, the rows of its manifest and what was told of failures."""
+    job = Job(operation, LocalPlace(str(photos)), LocalPlace(str(results)))
+    wanted, told = Scope(**scope), {}
+
+    def tell(path, problem, progress):
+        if problem is not None:
+            told[path] = problem.text
+
+    with open_manifest(job, wanted) as manifest:
+        summary = run_batch(
+            job,
+            manifest,
+            wanted,
+            engine=lambda: LocalEngine(job, workers=workers, limits=Limits(seconds, 1 << 30)),
+            tell=tell,
+            stop=stop or threading.Event(),
+        )
+        return summary, {row.path: row for row in manifest.worst_first()}, told
+
+
+# Steps for a codec alone; the first argument is its job.
+
+
+def twice(job, array, text):
+    return 2 * array, text, job
+
+
+def process_id(job):
+    return os.getpid()
+
+
+def fail(job):
+    raise ImageError("a.png: damaged")
+
+
+def divide(job):
+    return 1 / 0
+
+
+def crash(job):
+    os.abort()
+
+
+def leave(job):
+    os._exit(3)
+
+
+def swell(job):
+    return bytes(1 << 40)
+
+
+def hang(job):
+    time.sleep(1000)
+
+
+def shout(job):
+    os.write(1, b"noise")
+    return "done"
+
+
+def warn(job):
+    warnings.warn("120 was read as unknown", stacklevel=1)
+    return "done"
+
+
+if __name__ == "__main__":
+    import inverting  # by its name, as codec processes know it
+
+    inverting.do(
+        Path(sys.argv[1]), Path(sys.argv[2]), operation=inverting.Inverting(pause=0.02), workers=2
+    )

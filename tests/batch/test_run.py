@@ -1,0 +1,271 @@
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from conftest import draw
+from inverting import HERE, Inverting, do
+
+from maskwright.batch.report import write_report
+from maskwright.batch.run import STATE, Scope
+from maskwright.errors import OutputError, UsageError
+from maskwright.image.io import read_photo
+from maskwright.image.source import display_name
+from maskwright.runs.manifest import DONE, FAILED, QUEUED, Manifest
+
+
+def files(folder):
+    """Return the content of all results by path."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and STATE not in path.parts
+    }
+
+
+def remembered(folder):
+    """Return the rows of the manifest of results."""
+    with Manifest(folder / STATE / "manifest.sqlite", settings="", weights="") as manifest:
+        return list(manifest.worst_first())
+
+
+def test_folders_are_kept_and_nothing_is_done_twice(photos, tmp_path):
+    draw(photos / "b.tif", 4)
+    summary, rows, told = do(photos, tmp_path / "out")
+    assert list(files(tmp_path / "out")) == ["a.png", "b.png.png", "b.tif.png", "deep/c.png"]
+    photo, result = (read_photo(folder / "a.png") for folder in (photos, tmp_path / "out"))
+    np.testing.assert_array_equal(result.pixels, 255 - photo.pixels)
+    assert (summary.counts[DONE], summary.progress.done_now, told) == (4, 4, {})
+    assert [row.uncertainty for row in rows.values()] == sorted(
+        (row.uncertainty for row in rows.values()), reverse=True
+    )
+
+    again, rows, _ = do(photos, tmp_path / "out")
+    assert (again.counts[DONE], again.progress.done_now) == (4, 0)
+    assert {row.attempts for row in rows.values()} == {1}
+
+
+def test_every_bad_file_is_named_and_every_good_one_done(photos, tmp_path):
+    for name in ("crash", "hang", "swell"):
+        (photos / f"{name}.png").write_text(name)
+    (photos / "zero.jpg").touch()
+    (photos / "text.jpg").write_text("<svg>")
+    (photos / "cut.png").write_bytes((photos / "a.png").read_bytes()[:60])
+    draw(photos / "unlucky.png", 5, size=(13, 7))
+    os.mkfifo(photos / "pipe.jpg")
+    (photos / "deep/loop").symlink_to(photos)
+    (photos / "self.jpg").symlink_to("self.jpg")
+    good = [os.fsdecode(b"new\nline.png"), os.fsdecode(b"not\xffutf8.png")]
+    for number, name in enumerate(good):
+        draw(photos / name, number)
+    summary, rows, told = do(photos, tmp_path / "out", seconds=8.0, workers=2)
+    bad = {"crash.png", "hang.png", "swell.png", "zero.jpg", "text.jpg", "cut.png", "unlucky.png"}
+    bad |= {"pipe.jpg", "deep/loop", "self.jpg"}
+    assert {path for path, row in rows.items() if row.state == FAILED} == bad
+    assert summary.counts == {QUEUED: 0, "running": 0, DONE: 5, FAILED: 10}
+    assert set(files(tmp_path / "out")) == {"a.png", "b.png", "deep/c.png", *good}
+    for path in bad:
+        assert display_name(path).split("/")[-1] in rows[path].error
+    assert "SIGABRT" in rows["crash.png"].error and "within 8 s" in rows["hang.png"].error
+    assert "empty file" in rows["zero.jpg"].error and "a pipe" in rows["pipe.jpg"].error
+    assert "leads back to itself" in rows["deep/loop"].error
+
+    stays, _, _ = do(photos, tmp_path / "out")
+    assert (stays.counts[FAILED], stays.progress.failed_now) == (10, 0)
+    (photos / "hang.png").unlink()
+    again, _, _ = do(photos, tmp_path / "out", retry_failed=True)
+    assert (again.counts[FAILED], again.progress.failed_now, again.counts[DONE]) == (9, 6, 5)
+
+
+def test_a_photo_or_a_setting_that_changed_is_done_again(photos, tmp_path):
+    out = tmp_path / "out"
+    do(photos, out)
+    before = files(out)
+    os.utime(photos / "a.png", (1, 1))  # looks changed, is not
+    draw(photos / "b.png", 9)
+    summary, rows, _ = do(photos, out)
+    assert summary.progress.done_now == 2
+    changed = {name for name, content in files(out).items() if content != before[name]}
+    assert changed == {"b.png"}
+    assert rows["a.png"].outputs and rows["a.png"].uncertainty is not None
+
+    _, _, told = do(photos, out, operation=Inverting(version=2))
+    assert set(told) == {"a.png", "b.png", "deep/c.png"}
+    assert "exists already; allow replacing it with --overwrite" in told["a.png"]
+    summary, _, told = do(photos, out, operation=Inverting(version=2), overwrite=True)
+    assert (summary.counts[DONE], told) == (3, {})
+
+
+def test_a_result_that_somebody_has_retouched_is_not_replaced(photos, tmp_path):
+    out = tmp_path / "out"
+    do(photos, out)
+    (out / "a.png").write_bytes(b"retouched")
+    draw(photos / "a.png", 9)
+    _, _, told = do(photos, out)
+    assert "was changed since" in told["a.png"]
+    assert (out / "a.png").read_bytes() == b"retouched"
+
+
+def test_a_file_that_was_there_before_is_not_replaced(photos, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "a.png").write_bytes(b"mine")
+    for scope in ({}, {"retry_failed": True}):
+        summary, _, told = do(photos, out, **scope)
+        assert set(told) == {"a.png"}
+        assert (out / "a.png").read_bytes() == b"mine"
+    assert summary.counts[DONE] == 2
+
+
+def test_shards_share_the_photos_whoever_does_them(tmp_path):
+    names = [f"{n}.png" for n in range(60)]
+    parts = [{name for name in names if Scope(shard=(k, 3)).holds(name)} for k in (1, 2, 3)]
+    assert set.union(*parts) == set(names)
+    assert sum(map(len, parts)) == 60 and min(map(len, parts)) > 10
+
+
+def test_a_stop_finishes_what_is_begun_and_leaves_the_rest_queued(tmp_path):
+    photos = tmp_path / "photos"
+    for number in range(12):
+        draw(photos / f"{number}.png", number)
+    stop = threading.Event()
+    threading.Timer(0.0, stop.set).start()
+    operation = Inverting(pause=0.05)
+    summary, rows, _ = do(photos, tmp_path / "out", operation=operation, stop=stop)
+    assert summary.was_stopped and summary.counts["running"] == 0
+    assert summary.counts[DONE] == len(files(tmp_path / "out")) <= 3
+    summary, rows, _ = do(photos, tmp_path / "out", operation=operation)
+    assert summary.counts[DONE] == 12 and {row.attempts for row in rows.values()} == {1}
+
+
+def test_a_watched_folder_goes_on_with_what_comes(photos, tmp_path):
+    stop, out = threading.Event(), tmp_path / "out"
+
+    def bring():
+        deadline = time.monotonic() + 60
+        while not (out / "deep/c.png").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        draw(photos / "late.png", 7)
+        while not (out / "late.png").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        stop.set()
+
+    thread = threading.Thread(target=bring)
+    thread.start()
+    summary, _, _ = do(photos, out, stop=stop, watch=True)
+    thread.join()
+    assert (out / "late.png").exists() and summary.counts[DONE] == 4
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="mounting needs root")
+def test_a_full_disk_stops_cleanly_and_the_run_goes_on_later(tmp_path):
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    for number in range(6):
+        draw(photos / f"{number}.png", number, size=(160, 160))  # 75 KiB each as PNG
+    out.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", out]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        summary, _, told = do(photos, out)
+        assert "No space left" in summary.problem and "free some space" in summary.problem
+        assert told == {} and summary.counts[FAILED] == 0 and summary.counts[QUEUED] > 0
+        for name in files(out):
+            read_photo(out / name)
+        subprocess.run(["mount", "-o", "remount,size=4m", out], check=True)
+        summary, _, _ = do(photos, out)
+        assert summary.counts[DONE] == 6
+    finally:
+        subprocess.run(["umount", out], check=True)
+
+
+def test_an_unreadable_photo_or_folder_is_named(photos, tmp_path):
+    draw(photos / "closed/d.png", 1)
+    (photos / "b.png").chmod(0)
+    (photos / "closed").chmod(0)
+    program = [sys.executable, f"{HERE}/inverting.py", photos, tmp_path / "out"]
+    drop = "-dac_override,-dac_read_search"  # root reads everything otherwise
+    if os.geteuid() == 0:
+        program = ["setpriv", "--bounding-set", drop, *program]
+    try:
+        if subprocess.run(program, check=False, capture_output=True).returncode:
+            pytest.skip("this system cannot take root's right to read everything")
+        with Manifest(
+            tmp_path / "out" / STATE / "manifest.sqlite", settings="", weights=""
+        ) as found:
+            rows = {row.path: row for row in found.worst_first()}
+    finally:
+        (photos / "closed").chmod(0o700)
+    assert {path for path, row in rows.items() if row.state == FAILED} == {"b.png", "closed"}
+    assert "Permission denied" in rows["b.png"].error
+    assert "a folder that cannot be read" in rows["closed"].error
+
+
+def test_kill_9_at_any_moment_costs_at_most_what_was_begun(tmp_path):
+    photos, out, count, kills = tmp_path / "photos", tmp_path / "out", 40, 3
+    for number in range(count):
+        draw(photos / f"{number}.png", number)
+    program = [sys.executable, f"{HERE}/inverting.py", photos, out]
+    rng = random.Random(1)
+    for kill in range(1, kills + 1):
+        process = subprocess.Popen(program)
+        wanted = kill * count // (kills + 1)
+        while len(list(out.glob("*.png"))) < wanted and process.poll() is None:
+            time.sleep(0.005)
+        time.sleep(rng.random() / 50)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert len(list(out.glob("*.png"))) < count
+    subprocess.run(program, check=True)
+    do(photos, tmp_path / "whole", operation=Inverting(pause=0.0))
+    assert files(out) == files(tmp_path / "whole")
+    rows = remembered(out)
+    assert {row.state for row in rows} == {DONE} and len(rows) == count
+    assert sum(row.attempts for row in rows) - count <= kills * (2 + 2)
+
+
+def test_the_report_has_the_worst_first_and_says_what_uncertainty_is(photos, tmp_path):
+    (photos / "zero.jpg").touch()
+    summary, _, _ = do(photos, tmp_path / "out")
+    with Manifest(tmp_path / "out" / STATE / "manifest.sqlite", settings="", weights="") as found:
+        write_report(tmp_path / "report.json", found, summary, "brightness")
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["done"], report["failed"], report["uncertainty"]) == (3, 1, "brightness")
+    assert report["items"][0]["photo"] == "zero.jpg" and "empty" in report["items"][0]["error"]
+    values = [item["uncertainty"] for item in report["items"][1:]]
+    assert values == sorted(values, reverse=True)
+
+
+@pytest.mark.parametrize("output", [".", "photos", "photos/../photos", "photos/a.png"])
+def test_results_may_not_get_between_the_photos(photos, tmp_path, output):
+    with pytest.raises(UsageError):
+        do(photos, tmp_path / output)
+
+
+def test_results_in_a_folder_of_the_photos_are_no_photos(photos):
+    do(photos, photos / "out")
+    summary, _, _ = do(photos, photos / "out")
+    assert summary.counts[DONE] == 3
+
+
+def test_a_second_run_at_the_same_time_is_refused(photos, tmp_path):
+    file = tmp_path / "out" / STATE / "manifest.sqlite"
+    with (
+        Manifest(file, settings="", weights=""),
+        pytest.raises(OutputError, match="another run is at work"),
+    ):
+        do(photos, tmp_path / "out")
+
+
+def test_an_empty_folder_is_wrong_use(tmp_path):
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(UsageError, match="there are no photos"):
+        do(tmp_path / "photos", tmp_path / "out")
+    with pytest.raises(UsageError, match="expected a folder of photos"):
+        do(tmp_path / "none", tmp_path / "out")
