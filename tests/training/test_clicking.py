@@ -29,12 +29,16 @@ def network():
     return interformer.build(MINI)
 
 
+def sources():
+    return [np.random.default_rng(seed) for seed in (0, 1)]
+
+
 def fixed_clicks(monkeypatch, count):
     monkeypatch.setattr(clicking, "draw_more_clicks", lambda rng: count)
 
 
 def test_the_first_click_is_inside_the_object_and_nothing_else_is_known(batch):
-    dialogue = SimulatedDialogue(batch["label"].numpy(), np.random.default_rng(0))
+    dialogue = SimulatedDialogue(batch["label"].numpy(), sources())
     maps = dialogue.references().numpy()[:, 0]
     for reference, truth in zip(maps, batch["label"].numpy() == 1, strict=True):
         assert set(np.unique(reference)) == {UNKNOWN, OBJECT}
@@ -44,7 +48,7 @@ def test_the_first_click_is_inside_the_object_and_nothing_else_is_known(batch):
 
 def test_a_box_comes_instead_of_the_first_click(batch):
     labels = batch["label"].numpy()
-    dialogue = SimulatedDialogue(labels, np.random.default_rng(0), box_probability=1.0)
+    dialogue = SimulatedDialogue(labels, sources(), box_probability=1.0)
     for clicks, reference, truth in zip(
         dialogue.clicks, dialogue.references()[:, 0].numpy(), dialogue.truths, strict=True
     ):
@@ -56,12 +60,12 @@ def test_a_box_comes_instead_of_the_first_click(batch):
 
 def test_an_object_that_is_not_there_gets_no_box(batch):
     labels = np.zeros_like(batch["label"].numpy())
-    dialogue = SimulatedDialogue(labels, np.random.default_rng(0), box_probability=1.0)
+    dialogue = SimulatedDialogue(labels, sources(), box_probability=1.0)
     assert dialogue.clicks == [[], []]
 
 
 def test_a_wrong_answer_is_corrected_and_remembered(batch):
-    dialogue = SimulatedDialogue(batch["label"].numpy(), np.random.default_rng(0))
+    dialogue = SimulatedDialogue(batch["label"].numpy(), sources())
     everything = np.ones((2, SIZE, SIZE), np.bool_)
     dialogue.go_on(everything)
     for clicks, reference, truth in zip(
@@ -77,7 +81,7 @@ def test_a_wrong_answer_is_corrected_and_remembered(batch):
 def test_a_right_answer_is_not_clicked_on(batch):
     label = batch["label"].clone()
     label[label == 255] = 0
-    dialogue = SimulatedDialogue(label.numpy(), np.random.default_rng(0))
+    dialogue = SimulatedDialogue(label.numpy(), sources())
     dialogue.go_on(label.numpy() == 1)
     assert [len(clicks) for clicks in dialogue.clicks] == [1, 1]
 

@@ -9,9 +9,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from maskwright.layers.norm_together import Statistics, normalise_together
+from maskwright.ops.processes import count
+
 
 class AbsoluteBatchNorm(nn.Module):
     """Batch norm whose scale is `|weight| + eps`, so that it can never be zero or negative.
+
+    Its statistics are those of all processes that train together.
 
     Checkpoints of the in-place form hold negative weights whose sign means nothing: reading them
     as an ordinary batch norm gives another network.
@@ -37,11 +42,15 @@ class AbsoluteBatchNorm(nn.Module):
         self, x: Float[Tensor, "batch channel height width"]
     ) -> Float[Tensor, "batch channel height width"]:
         """Return x with zero mean and unit variance per channel, scaled and shifted."""
+        weight = self.weight.abs() + self.eps
+        if self.training and count() > 1:
+            statistics = Statistics(self.running_mean, self.running_var, self.momentum)
+            return normalise_together(x, weight, self.bias, statistics=statistics, eps=self.eps)
         return F.batch_norm(
             x,
             self.running_mean,
             self.running_var,
-            self.weight.abs() + self.eps,
+            weight,
             self.bias,
             self.training,
             self.momentum,

@@ -5,6 +5,8 @@ Huang et al., "Deep Networks with Stochastic Depth", ECCV 2016, arXiv:1603.09382
 
 from torch import Tensor, nn
 
+from maskwright.ops.draws import drop
+
 LAST_RATE = 0.1
 
 
@@ -23,8 +25,7 @@ class StochasticDepth(nn.Module):
         """Return the branch's output; outside training, as it is."""
         if not self.training or self.rate == 0:
             return x
-        kept = x.new_full((x.shape[0], *[1] * (x.ndim - 1)), 1 - self.rate).bernoulli()
-        return x * (kept / (1 - self.rate))
+        return drop(x, self.rate, *[1] * (x.ndim - 1))
 
 
 def rates(count: int, last: float = LAST_RATE) -> list[float]:

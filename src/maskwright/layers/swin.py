@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from maskwright.errors import ShapeError
+from maskwright.layers.checkpointing import run
 from maskwright.layers.stochastic_depth import StochasticDepth, rates
 from maskwright.layers.vit import Mlp, cut_windows, join_windows
 
@@ -164,12 +165,14 @@ class Stage(nn.Module):
         )
         self.norm = nn.LayerNorm(channels)
         self.down = Merge(channels) if merges else None
+        self.runs_again = False  # see `layers/checkpointing.py`
 
     def forward(
         self, x: Float[Tensor, "batch height width channel"]
     ) -> tuple[Float[Tensor, "batch height width channel"], Float[Tensor, "batch _ _ _"]]:
         """Return the normalised map, and the map for the next stage."""
-        x = self.blocks(x)
+        for block in self.blocks:
+            x = run(block, x, again=self.runs_again)
         return self.norm(x), x if self.down is None else self.down(x)
 
 

@@ -1,4 +1,7 @@
-"""The state of a run on disk: whole or not at all, and enough to go on as if never stopped."""
+"""The state of a run on disk: whole or not at all, and enough to go on as if never stopped.
+
+It says nothing of processes: a run goes on with another number of them, sharded or not.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -8,22 +11,27 @@ from torch import nn, optim
 
 from maskwright.errors import WeightsError
 from maskwright.image.publish import atomic_write
+from maskwright.training.sharding import load_model, load_optimizer, whole
 
 FORMAT = 1
 
 
-def save_checkpoint(
-    path: Path, *, step: int, model: nn.Module, average: nn.Module, optimizer: optim.Optimizer
-) -> None:
-    """Write the run's state after `step` steps; the file before is replaced when all is written."""
-    state = {
+def run_state(
+    *, step: int, model: nn.Module, average: nn.Module, optimizer: optim.Optimizer
+) -> dict[str, Any]:
+    """Return the run's state after `step` steps; all processes that share a model must ask."""
+    return {
         "format": FORMAT,
         "step": step,
-        "model": model.state_dict(),
-        "average": average.state_dict(),
-        "optimizer": optimizer.state_dict(),
+        "model": whole(model.state_dict()),
+        "average": whole(average.state_dict()),
+        "optimizer": whole(optimizer.state_dict()),
         "random": torch.get_rng_state(),
     }
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write a run's state; the file before is replaced when all is written."""
     with atomic_write(path, overwrite=True) as file:
         torch.save(state, file)
 
@@ -40,9 +48,9 @@ def load_checkpoint(
         return 0
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        model.load_state_dict(state["model"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
+        load_model(model, state["model"])
+        load_model(average, state["average"])
+        load_optimizer(optimizer, state["optimizer"])
         torch.set_rng_state(state["random"])
         return int(state["step"])
     except Exception as error:  # torch.load raises many kinds

@@ -4,7 +4,7 @@ Huang et al., "InterFormer: Real-time Interactive Image Segmentation", ICCV 2023
 arXiv:2304.02942.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,7 @@ from maskwright.layers.mobilenet import DEVIATION, MEAN
 from maskwright.models.interformer.loss import IGNORED, OverlapLosses, click_losses
 from maskwright.models.interformer.loss import Losses as FocalLosses
 from maskwright.models.interformer.model import InterFormer, Training
+from maskwright.ops.draws import image_seeds
 from maskwright.structures.box import Box
 from maskwright.structures.click import Click
 from maskwright.training.recipe import Batch, Losses
@@ -74,9 +75,12 @@ class ClickTraining(nn.Module):
             label: 1 on the object, 0 beside it, 255 where nobody knows.
         """
         x = (image - SHIFT.to(image)) * SCALE.to(image)
-        rng = np.random.default_rng(int(torch.randint(2**62, ())))
-        dialogue = SimulatedDialogue(label.cpu().numpy(), rng, box_probability=self.box_probability)
-        more = draw_more_clicks(rng)
+        dialogue = SimulatedDialogue(
+            label.cpu().numpy(),
+            [np.random.default_rng(seed) for seed in image_seeds(len(label))],
+            box_probability=self.box_probability,
+        )
+        more = draw_more_clicks(np.random.default_rng(int(torch.randint(2**62, ()))))
         if self.encode_once:
             maps = self.network.encode(x)
             self._simulate(maps, dialogue, more)
@@ -108,26 +112,26 @@ class SimulatedDialogue:
 
     Args:
         labels: As in `ClickTraining.forward`.
-        rng: Draws where exactly a click or a box goes.
+        rngs: For each of the batch, draws where exactly a click or a box goes.
         box_probability: How often a box comes before the first click.
     """
 
     def __init__(
         self,
         labels: UInt8[np.ndarray, "batch h w"],
-        rng: np.random.Generator,
+        rngs: Sequence[np.random.Generator],
         *,
         box_probability: float = 0.0,
     ) -> None:
         self.truths = labels == 1
         self.ignored = labels == IGNORED
-        self.rng = rng
+        self.rngs = rngs
         size = labels.shape[1:]
         self.maps = [unknown_map((size[0], size[1])) for _ in labels]
         self.clicks: list[list[Click]] = [[] for _ in labels]
         nothing = np.zeros(size, np.bool_)
         for index, truth in enumerate(self.truths):
-            if truth.any() and rng.random() < box_probability:
+            if truth.any() and rngs[index].random() < box_probability:
                 self._start_from_box(index)
             else:
                 self._click(index, nothing)
@@ -150,7 +154,7 @@ class SimulatedDialogue:
         truth = self.truths[index]
         rows, columns = (np.flatnonzero(truth.any(1 - axis)) for axis in (0, 1))
         height, width = rows[-1] + 1 - rows[0], columns[-1] + 1 - columns[0]
-        left, top, right, bottom = self.rng.uniform(*LOOSE, 4)
+        left, top, right, bottom = self.rngs[index].uniform(*LOOSE, 4)
         box = Box(
             float(columns[0] - left * width),
             float(rows[0] - top * height),
@@ -170,7 +174,7 @@ class SimulatedDialogue:
             protocol=INTERFORMER,
             ignored=self.ignored[index],
             spread=TRAINING_SPREAD,
-            pick=self.rng.integers,
+            pick=self.rngs[index].integers,
         )
         if click is not None:
             self.clicks[index].append(click)

@@ -36,6 +36,22 @@ class Validation(Protocol):
 
 
 @dataclass(frozen=True)
+class Sharing:
+    """How a step is computed, whatever is learned: `--set` may change it for every recipe.
+
+    Attributes:
+        accumulate: Parts in which a process computes its share of a batch, one after the other;
+            their gradients are added up.
+        checkpointing: Whether blocks of the encoder are computed twice, not kept, for gradients.
+        shard: Whether parameters, gradients and averages are dealt out to the processes.
+    """
+
+    accumulate: int = 1
+    checkpointing: bool = False
+    shard: bool = False
+
+
+@dataclass(frozen=True)
 class Job:
     """Everything the loop needs.
 
@@ -60,6 +76,7 @@ class Job:
         seed: Of the order of samples and of the random draws.
         name: What the run's folder is called; empty means as the recipe.
         finish: Makes the network that is stored from the averaged one, such as folding norms.
+        sharing: How a step is computed.
     """
 
     model: nn.Module
@@ -82,6 +99,7 @@ class Job:
     seed: int = 0
     name: str = ""
     finish: Callable[[nn.Module], nn.Module] = field(default=lambda model: model)
+    sharing: Sharing = Sharing()
 
 
 def find_recipe(name: str) -> tuple[str, ModuleType]:
@@ -114,14 +132,32 @@ def with_overrides(settings: Any, overrides: Mapping[str, str]) -> Any:
     Raises:
         UsageError: If a field does not exist or the text does not fit its type.
     """
-    hints = get_type_hints(type(settings))
-    names = [entry.name for entry in fields(settings)]
-    changed = {}
+    return all_with_overrides((settings,), overrides)[0]
+
+
+def all_with_overrides(every: Sequence[Any], overrides: Mapping[str, str]) -> list[Any]:
+    """Return several settings, each a frozen dataclass, with some fields set from text.
+
+    Args:
+        every: The settings; where several have a field, the first has it.
+        overrides: Text by name of field.
+
+    Raises:
+        UsageError: If a field does not exist or the text does not fit its type.
+    """
+    owner = {
+        entry.name: index
+        for index, settings in reversed(list(enumerate(every)))
+        for entry in fields(settings)
+    }
+    changed: list[dict[str, Any]] = [{} for _ in every]
     for key, text in overrides.items():
-        if key not in names:
+        if key not in owner:
+            names = dict.fromkeys(entry.name for settings in every for entry in fields(settings))
             raise UsageError(f"--set expects one of {', '.join(names)}, got {key!r}")
-        changed[key] = _parsed(key, text, hints[key])
-    return replace(settings, **changed)
+        index = owner[key]
+        changed[index][key] = _parsed(key, text, get_type_hints(type(every[index]))[key])
+    return [replace(settings, **own) for settings, own in zip(every, changed, strict=True)]
 
 
 def _parsed(key: str, text: str, kind: Any) -> Any:

@@ -15,10 +15,10 @@ from maskwright.models.mask2former.loss import (
     draw,
     match,
     matching_cost,
-    mean_over_processes,
     segment_losses,
 )
 from maskwright.models.mask2former.model import Segments
+from maskwright.ops.draws import part_of_batch
 
 sys.path.append(str(Path(__file__).parent))
 from query_networks import PARITY, RESNET, network, photo
@@ -227,24 +227,22 @@ def test_every_parameter_of_a_network_learns_from_the_losses():
     assert still == []
 
 
-def test_the_number_of_targets_is_at_least_one():
-    assert mean_over_processes(0, torch.device("cpu")).item() == 1
-    assert mean_over_processes(17, torch.device("cpu")).item() == 17
+def test_without_any_target_masks_and_dice_are_nothing():
+    found, targets = drawn((0, 0))
+    losses = segment_losses(found, targets, sampling=FEW)
+    assert losses.masks == losses.dice == 0 and losses.classes > 0
 
 
-def _count(rank, folder, counts):
-    torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=len(counts)
-    )
-    (Path(folder) / str(rank)).write_text(
-        str(mean_over_processes(counts[rank], torch.device("cpu")).item())
-    )
-    torch.distributed.destroy_process_group()
-
-
-def test_targets_are_counted_over_all_processes(tmp_path):
-    torch.multiprocessing.spawn(_count, (str(tmp_path), (3, 4)), nprocs=2)
-    assert [(tmp_path / str(rank)).read_text() for rank in (0, 1)] == ["3.5", "3.5"]
+def test_an_image_s_points_are_its_own_whatever_else_is_in_the_batch():
+    _, targets = drawn()
+    torch.manual_seed(0)
+    together = draw(targets, 7, FEW, device=torch.device("cpu"))
+    torch.manual_seed(0)
+    with part_of_batch(1, 3):
+        alone = draw(targets[1:], 7, FEW, device=torch.device("cpu"))
+    assert torch.equal(alone.matching, together.matching[1:])
+    assert torch.equal(alone.tried, together.tried[3:]) and len(alone.fresh) == 1
+    assert len(together.matching.unique()) == 3 * 64 * 2
 
 
 def test_a_wrong_number_of_targets_is_named():

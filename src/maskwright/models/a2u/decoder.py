@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from maskwright.layers.conv import ConvNorm
+from maskwright.layers.dropout import Dropout
 from maskwright.layers.norm import AbsoluteBatchNorm
 from maskwright.models.a2u.blocks import conv_abn
 from maskwright.models.a2u.kernels import SLOPE, Kernels, up_sample
@@ -62,7 +63,7 @@ class Context(nn.Module):
         )
         self.overall = conv_abn(channels, channels, 1)
         self.merge = conv_abn(channels * (2 + len(rates)), channels, 1)
-        self.dropout = nn.Dropout(0.5)
+        self.dropout = Dropout(0.5)
 
     def forward(
         self, x: Float[Tensor, "batch channel height width"]

@@ -7,6 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from maskwright.ops.processes import count, ratio
+
 EPSILON = 1e-6
 
 
@@ -61,7 +63,7 @@ def squared_loss(
     unknown: Float[Tensor, "batch 1 h w"],
 ) -> Float[Tensor, ""]:
     """Return the mean squared difference of alpha over the unknown pixels."""
-    return ((prediction - alpha) * unknown).square().sum() / unknown.sum().clamp_min(1)
+    return ratio(((prediction - alpha) * unknown).square().sum(), unknown.sum())
 
 
 def laplacian_loss(
@@ -90,7 +92,7 @@ def laplacian_loss(
         # A difference at level l stands for 4^l pixels and weighs 2^l.
         total = total + 4**level * 2**level * (difference - up).abs().sum()
         difference = smaller
-    return total / (unknown.sum() + 1)
+    return ratio(total, unknown.sum() + 1 / count())
 
 
 def _charbonnier(difference: Tensor, mask: Tensor) -> Tensor:

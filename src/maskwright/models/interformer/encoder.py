@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from maskwright.layers.checkpointing import run
 from maskwright.layers.stochastic_depth import StochasticDepth, rates
 from maskwright.layers.vit import Attention, Mlp, strips
 from maskwright.models.interformer.config import Config
@@ -100,6 +101,7 @@ class Encoder(nn.Module):
         self.blocks = nn.ModuleList(
             Block(channels, config.heads, side=side, drop=rate) for rate in rates(config.depth)
         )
+        self.runs_again = False  # see `layers/checkpointing.py`
 
     def forward(
         self, image: Float[Tensor, "batch 3 height width"]
@@ -118,5 +120,5 @@ class Encoder(nn.Module):
         if torch.is_grad_enabled():
             index = relative_index(size, learned_side(self.position.shape[0])).to(image.device)
         for block in self.blocks:
-            tokens = block(tokens, size, index)
+            tokens = run(block, tokens, size, index, again=self.runs_again)
         return tokens[:, 1:].transpose(1, 2).unflatten(2, size)

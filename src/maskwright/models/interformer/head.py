@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from maskwright.layers.conv import ConvNorm
+from maskwright.layers.dropout import Dropout
 from maskwright.models.interformer.config import Quad
 
 POOLS = (1, 2, 3, 6)
@@ -95,4 +96,4 @@ def _classifier(width: int) -> nn.Sequential:
     nn.init.normal_(conv.weight, std=0.01)
     assert conv.bias is not None
     nn.init.zeros_(conv.bias)
-    return nn.Sequential(nn.Dropout2d(DROP), conv)
+    return nn.Sequential(Dropout(DROP, channels=True), conv)

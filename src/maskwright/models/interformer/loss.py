@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from maskwright.models.interformer.model import Training
+from maskwright.ops.processes import ratio
 
 IGNORED = 255
 BALANCE = 0.5  # the same for object and background
@@ -79,7 +80,7 @@ def _entropy_and_overlap(logits: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]
     together = (probability * wanted).sum((1, 2))
     either = (probability + wanted).sum((1, 2)) - together
     overlap = 1 - (together + 1) / (either + 1)  # 1 pixel: an empty truth is no division by zero
-    return entropy / counts.sum().clamp_min(1), overlap.mean()
+    return ratio(entropy, counts.sum()), overlap.mean()
 
 
 def normalised_focal_loss(

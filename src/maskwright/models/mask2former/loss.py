@@ -19,7 +19,9 @@ from torch.nn import functional as F
 from maskwright.errors import ShapeError
 from maskwright.models.mask2former.decoder import Prediction
 from maskwright.models.mask2former.model import Segments
+from maskwright.ops.draws import generators
 from maskwright.ops.points import centres_of_pixels, read_maps, read_masks
+from maskwright.ops.processes import ratio
 
 CLASS_WEIGHT, MASK_WEIGHT, DICE_WEIGHT = 2.0, 5.0, 5.0
 NO_OBJECT_WEIGHT = 0.1  # of queries that stand for nothing, of which there are many
@@ -112,9 +114,8 @@ def segment_losses(
         draws = draw(targets, queries, sampling, device=device)
     predictions = [Prediction(found.class_logits, found.mask_logits), *found.auxiliary]
     pairs = match(predictions, targets, None if draws is None else draws.matching)
-    count = mean_over_processes(sum(len(target.classes) for target in targets), device)
     losses = [
-        prediction_losses(each, targets, own, draws=draws, count=count)
+        prediction_losses(each, targets, own, draws=draws)
         for each, own in zip(predictions, pairs, strict=True)
     ]
     return Losses(*(torch.stack(terms).sum() for terms in zip(*losses, strict=True)))
@@ -127,7 +128,7 @@ def draw(
     *,
     device: torch.device,
 ) -> Draws:
-    """Return random points for a batch.
+    """Return random points for a batch; those of each image are drawn from a seed of its own.
 
     Args:
         targets: Of each image.
@@ -135,13 +136,18 @@ def draw(
         sampling: How many points.
         device: Where the points are made.
     """
-    pairs = sum(min(queries, len(target.classes)) for target in targets)
     kept = int(sampling.importance * sampling.points)
     tried = int(sampling.oversample * sampling.points)
+    pairs = [min(queries, len(target.classes)) for target in targets]
+    own = list(zip(pairs, generators(len(targets), device), strict=True))
+
+    def points(number: int, source: torch.Generator, each: int) -> Tensor:
+        return torch.rand(number, each, 2, device=device, generator=source)
+
     return Draws(
-        torch.rand(len(targets), sampling.points, 2, device=device),
-        torch.rand(pairs, tried, 2, device=device),
-        torch.rand(pairs, sampling.points - kept, 2, device=device),
+        torch.cat([points(1, source, sampling.points) for _, source in own]),
+        torch.cat([points(number, source, tried) for number, source in own]),
+        torch.cat([points(number, source, sampling.points - kept) for number, source in own]),
         kept,
     )
 
@@ -214,7 +220,6 @@ def prediction_losses(
     pairs: Sequence[Pairs],
     *,
     draws: Draws | None,
-    count: Float[Tensor, ""],
 ) -> Losses:
     """Return the weighted losses of one layer's prediction.
 
@@ -223,7 +228,6 @@ def prediction_losses(
         targets: Of each image.
         pairs: Of each image, its queries and their targets.
         draws: Where masks are compared; None: everywhere.
-        count: Of targets, by which the masks' losses are divided.
     """
     logits = torch.cat([
         found.mask_logits[image, queries] for image, (queries, _) in enumerate(pairs)
@@ -237,10 +241,11 @@ def prediction_losses(
     shares = values.sigmoid()
     overlap = 2 * (shares * truth).sum(1) + 1
     dice = 1 - overlap / (shares.sum(1) + truth.sum(1) + 1)
+    number = entropy.new_tensor(sum(len(target.classes) for target in targets))
     return Losses(
         CLASS_WEIGHT * class_loss(found.class_logits.float(), targets, pairs),
-        MASK_WEIGHT * entropy.sum() / count,
-        DICE_WEIGHT * dice.sum() / count,
+        MASK_WEIGHT * ratio(entropy.sum(), number),
+        DICE_WEIGHT * ratio(dice.sum(), number),
     )
 
 
@@ -260,16 +265,8 @@ def class_loss(
         classes[image, queries] = targets[image].classes[chosen]
     weight = logits.new_ones(nothing + 1)
     weight[nothing] = NO_OBJECT_WEIGHT
-    return F.cross_entropy(logits.transpose(1, 2), classes, weight)
-
-
-def mean_over_processes(targets: int, device: torch.device) -> Float[Tensor, ""]:
-    """Return how many targets a process has on average, at least 1."""
-    count = torch.tensor(float(targets), device=device)
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.all_reduce(count)
-        count = count / torch.distributed.get_world_size()
-    return count.clamp_min(1)
+    total = F.cross_entropy(logits.transpose(1, 2), classes, weight, reduction="sum")
+    return ratio(total, weight[classes].sum(), least=NO_OBJECT_WEIGHT)
 
 
 def _at_points(

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from maskwright.layers.checkpointing import run
 from maskwright.layers.position import resize_position
 from maskwright.layers.vit import Attention, Mlp, add_in_strips, strips, with_halo
 from maskwright.models.mematte.attention import attend_gathered, attend_masked
@@ -19,6 +20,7 @@ from maskwright.models.mematte.limits import TOKEN_PX, Limits
 from maskwright.models.mematte.refinement import TokenRefinement
 from maskwright.models.mematte.router import Router, choose
 from maskwright.models.mematte.trunk import Trunk
+from maskwright.ops.draws import uniform
 
 NORM_EPS = 1e-6
 EMBEDDED_ROWS = 8  # of tokens at once, where that is bounded: their pixels weigh more than tokens
@@ -147,7 +149,6 @@ class RoutedBlock(nn.Module):
     def train_routing(
         self,
         x: Float[Tensor, "batch height width channel"],
-        *,
         keep: Float[Tensor, "batch height width"] | None = None,
     ) -> tuple[Float[Tensor, "batch height width channel"], Float[Tensor, "batch height width"]]:
         """Return the block's output and random decisions with a straight-through gradient.
@@ -158,7 +159,7 @@ class RoutedBlock(nn.Module):
         """
         if keep is None:
             scores = self.router(x).flatten(1, 2)
-            chosen = F.gumbel_softmax(scores, tau=1.0, hard=True)[..., 0]
+            chosen = gumbel_choice(scores)[..., 0]
             keep = chosen.unflatten(1, x.shape[1:3])
         qkv = self.attention.split(self.attention.qkv(self.norm1(x)).flatten(1, 2))
         read = self.attend(qkv, keep.flatten(1)).transpose(1, 2).flatten(2)
@@ -192,6 +193,7 @@ class Encoder(nn.Module):
         self.trunk = Trunk(channels, config.channels) if config.detail == "mobilenet" else None
         self.position = nn.Parameter(torch.zeros(side, side, config.channels))
         self.blocks = nn.ModuleList(_block(config, index) for index in range(config.depth))
+        self.runs_again = False  # see `layers/checkpointing.py`
 
     def forward(
         self,
@@ -214,12 +216,12 @@ class Encoder(nn.Module):
             if isinstance(block, RoutedBlock):
                 given = None if keep is None else keep[:, len(kept)]
                 if self.training:
-                    tokens, chosen = block.train_routing(tokens, keep=given)
+                    tokens, chosen = run(block.train_routing, tokens, given, again=self.runs_again)
                 else:
                     tokens, chosen = block(tokens, limits, keep=given)
                 kept.append(chosen)
             else:
-                tokens = block(tokens, limits)
+                tokens = run(block, tokens, limits, again=self.runs_again)
                 if block.bottleneck is not None:
                     kept.append(tokens.new_ones(tokens.shape[:3], dtype=torch.bool))
         return Encoded(tokens.permute(0, 3, 1, 2), torch.stack(kept, 1))
@@ -236,6 +238,20 @@ class Encoder(nn.Module):
             for strip, seen in self.trunk(inputs, size, rows):
                 tokens[:, strip] += seen
         return tokens
+
+
+def gumbel_choice(
+    scores: Float[Tensor, "batch token choice"],
+) -> Float[Tensor, "batch token choice"]:
+    """Return 1 for one choice of each token, drawn by its scores, and 0 else.
+
+    The gradient is that of the softmax that is drawn from. Jang, Gu, Poole, "Categorical
+    Reparameterization with Gumbel-Softmax", ICLR 2017, arXiv:1611.01144, at temperature 1.
+    """
+    drawn = uniform(scores, *scores.shape[1:]).clamp_min(torch.finfo(torch.float32).tiny)
+    shares = (scores - (-drawn.log()).log().to(scores.dtype)).softmax(-1)
+    chosen = torch.zeros_like(shares).scatter_(-1, shares.argmax(-1, keepdim=True), 1.0)
+    return chosen - shares.detach() + shares
 
 
 def _block(config: Config, index: int) -> nn.Module:

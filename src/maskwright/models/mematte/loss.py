@@ -11,6 +11,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from maskwright.ops.processes import mean_over_processes, ratio
+
 CROP_PIXELS = 512 * 512
 BUDGET = 0.25
 LEVELS = 5
@@ -116,12 +118,12 @@ def budget_loss(
         keep: Decisions, 0 or 1, with a straight-through gradient.
         budget: The share that shall be kept.
     """
-    return (keep.mean() - budget).square()
+    return (mean_over_processes(keep.mean()) - budget).square()
 
 
 def _per_crop(difference: Tensor, region: Tensor) -> Tensor:
-    batch = region.shape[0]
-    return (difference * region).mean() * (batch * CROP_PIXELS / region.sum().clamp_min(1))
+    total = (difference * region).mean() * region.shape[0]
+    return CROP_PIXELS * ratio(total, region.sum())
 
 
 def _sobel(x: Tensor) -> Tensor:
