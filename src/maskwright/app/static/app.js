@@ -29,7 +29,6 @@ import { Work } from './work.js';
 
 const LAST_PHOTO = 'maskwright.photo';
 const LOOK = 'maskwright.look';
-const HIDDEN = 'maskwright.hidden.';
 
 const store = new Store();
 const viewport = new Viewport(byId('stage'), byId('picture'), byId('canvas'), store);
@@ -60,7 +59,7 @@ async function start() {
   const open = (/** @type {Card} */ card) => { void openPhoto(work, card); };
   new Tools(viewport, store, { act: does.gesture, take: does.take });
   showGallery(store, open);
-  showObjects(store, { act: does.act, choose: (active) => store.set({ active }), hide: does.hide });
+  showObjects(store, { act: does.act, choose: (active) => store.set({ active }) });
   showSubjects(store, { take: does.take, shown: () => viewport.draw() });
   showRefine(store, does.send);
   showExport(store);
@@ -77,7 +76,7 @@ async function start() {
   bindKeys(work, does);
   bindDialogs();
   rememberLook();
-  store.on(['active', 'mode', 'hidden', 'showBand', 'bandValue', 'document'], () => {
+  store.on(['active', 'mode', 'showBand', 'bandValue', 'document'], () => {
     mattes.refresh();
     viewport.draw();
   });
@@ -107,14 +106,7 @@ function actionsOf(work) {
     gesture({ type: 'take', object: null, subject: number }, time, subject?.category);
     store.set({ hovered: null });
   };
-  const hide = (/** @type {number} */ number) => {
-    const hidden = new Set(store.state.hidden);
-    if (!hidden.delete(number)) hidden.add(number);
-    store.set({ hidden });
-    const id = store.state.document?.photo.id;
-    if (id) localStorage.setItem(HIDDEN + id, JSON.stringify([...hidden]));
-  };
-  return { send, act, gesture, take, hide };
+  return { send, act, gesture, take };
 }
 
 /** Note how long it took from a gesture until its mask is on the screen. @param {number} time */
@@ -153,22 +145,12 @@ async function openPhoto(work, card) {
   byId('empty').hidden = true;
   localStorage.setItem(LAST_PHOTO, card.id);
   history.replaceState(null, '', `#${card.id}`);
-  store.set({ hidden: keptNumbers(card.id) });
   closeSheets();
   try {
     await work.open(card);
   } catch (error) {
     toast(/** @type {Error} */ (error).message);
     showEmpty(/** @type {Error} */ (error).message);
-  }
-}
-
-/** @param {string} id */
-function keptNumbers(id) {
-  try {
-    return new Set(/** @type {number[]} */ (JSON.parse(localStorage.getItem(HIDDEN + id) ?? '[]')));
-  } catch {
-    return new Set(/** @type {number[]} */ ([]));
   }
 }
 

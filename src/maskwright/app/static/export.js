@@ -6,30 +6,25 @@ import { byId, clear, element, toast } from './dom.js';
 import { amountOf } from './mattes.js';
 
 /** @typedef {import('./store.js').Store} Store */
-/** @typedef {{label: string, note: string, cutout?: boolean, deep?: boolean}} Format */
+/** @typedef {{label: string, note: string, backed?: boolean, deep?: boolean, clean?: boolean}} Format `backed`: takes a background */
 
 /** @type {Record<string, Format>} what formats are to people; others are shown by their name */
 const FORMATS = {
-  png: { label: 'Cut-out, PNG', note: 'The objects on a transparent background.', cutout: true, deep: true },
-  tiff: { label: 'Cut-out, TIFF', note: 'The objects on a transparent background, for print and further work.', cutout: true, deep: true },
-  webp: { label: 'Cut-out, WebP', note: 'The objects on a transparent background, small, for web pages.', cutout: true },
-  alpha: { label: 'Alpha, PNG', note: 'How much of each pixel belongs to the objects, in grey.', deep: true },
+  png: { label: 'Cut-out, PNG', note: 'The visible objects on a transparent background.', backed: true, deep: true, clean: true },
+  tiff: { label: 'Cut-out, TIFF', note: 'The visible objects on a transparent background, for print and further work.', backed: true, deep: true, clean: true },
+  webp: { label: 'Cut-out, WebP', note: 'The visible objects on a transparent background, small, for web pages.', backed: true, clean: true },
+  alpha: { label: 'Alpha, PNG', note: 'How much of each pixel belongs to the visible objects, in grey.', deep: true },
   masks: { label: 'Masks, PNG', note: 'One black and white picture per object.' },
-  mask: { label: 'Masks, PNG', note: 'One black and white picture per object.' },
-  coco: { label: 'COCO, JSON', note: 'Masks of all objects in one annotation file.' },
+  coco: { label: 'COCO, JSON', note: 'The masks of all objects in one annotation file.' },
   labelme: { label: 'labelme, JSON', note: 'One annotation file of polygons per photo.' },
   yolo: { label: 'YOLO segments, TXT', note: 'One annotation file of polygons per photo.' },
-  panoptic: { label: 'COCO panoptic, PNG', note: 'One picture whose colours number the objects, with a list.' },
-  'layered-tiff': { label: 'Layered TIFF', note: 'Photo and objects as layers, the alpha as layer mask.' },
-  layers: { label: 'Layered TIFF', note: 'Photo and objects as layers, the alpha as layer mask.' },
-  psd: { label: 'Photoshop, PSD', note: 'Photo and objects as layers, the alpha as layer mask.' },
+  panoptic: { label: 'COCO panoptic, PNG', note: 'One picture per photo whose colours number the objects, and a list.' },
+  psd: { label: 'Photoshop, PSD', note: 'Photo and objects as layers, each with its alpha as layer mask.', backed: true, deep: true, clean: true },
+  'layered-tiff': { label: 'Layered TIFF', note: 'Photo and objects as layers, each with its alpha as layer mask.', backed: true, deep: true, clean: true },
 };
 
 /** @param {string} name @returns {Format} */
-export function formatOf(name) {
-  const known = FORMATS[name] ?? FORMATS[name.replace(/^cutout[-_]?/, '')] ?? FORMATS[name.replace('_', '-')];
-  return known ?? { label: name, note: '', cutout: name.includes('cutout') };
-}
+export const formatOf = (name) => FORMATS[name] ?? { label: name, note: '' };
 
 const LOOK_S = 0.25;
 
@@ -89,9 +84,9 @@ function showFields() {
   const chosen = formatOf(select('format').value);
   byId('format-note').textContent = chosen.note;
   byId('depth-row').hidden = !chosen.deep;
-  byId('export-background-row').hidden = !chosen.cutout;
-  byId('export-clean-row').hidden = !chosen.cutout;
-  byId('export-colour-row').hidden = !chosen.cutout || select('export-background').value !== 'colour';
+  byId('export-background-row').hidden = !chosen.backed;
+  byId('export-clean-row').hidden = !chosen.clean;
+  byId('export-colour-row').hidden = !chosen.backed || select('export-background').value !== 'colour';
 }
 
 /** @param {Store} store @param {HTMLFormElement} form what the server is asked for */
@@ -103,8 +98,8 @@ function wanted(store, form) {
   return {
     photos: scope === 'all' ? 'all' : [store.state.document?.photo.id],
     format: name,
-    bit_depth: chosen.deep ? Number(select('depth').value) : 8,
-    ...(chosen.cutout && background ? { background: background === 'colour' ? input('export-colour').value : background } : {}),
+    bit_depth: chosen.deep && select('depth').value ? Number(select('depth').value) : null,
+    ...(chosen.backed && background ? { background: background === 'colour' ? input('export-colour').value : background } : {}),
     decontaminate: Number(input('export-clean').value) / 100,
   };
 }
@@ -167,8 +162,7 @@ function finished({ files, errors, state }) {
   const many = files.length === 1 ? '1 file' : `${files.length} files`;
   const failed = errors.length ? `, ${errors.length} failed` : '';
   byId('export-text').textContent = state === 'failed' && !files.length ? 'Nothing could be written.' : `${many} written${failed}.`;
-  if (links.length === 1) links[0].click();
-  else if (links.length) list.prepend(element('li', { class: 'note' }, 'Click a name to save it.'));
+  if (links.length) links[0].click(); // of several files, the first one holds them all
 }
 
 /** Return an address below this page. @param {string} url as the server gives it */

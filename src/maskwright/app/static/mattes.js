@@ -63,9 +63,9 @@ export class Mattes {
   }
 
   ask() {
-    const { document, mode, active, hidden } = this.store.state;
+    const { document, mode, active } = this.store.state;
     for (const object of document?.objects ?? []) {
-      if (!object.refine || !object.area || hidden.has(object.number)) continue;
+      if (!object.refine || !object.area || !object.visible) continue;
       if (showsCutouts(mode)) void this.askPart(object, 'cutout');
       if (mode === 'overlay') void this.askPart(object, 'alpha');
       if (mode === 'alpha') void this.askPart(object, 'white');

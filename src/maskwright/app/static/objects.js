@@ -9,18 +9,18 @@ import { byId, clear, element, icon, iconButton } from './dom.js';
 /**
  * Show the objects and keep the list up to date.
  * @param {import('./store.js').Store} store
- * @param {{act: Act, choose: (number: number) => void, hide: (number: number) => void}} does
+ * @param {{act: Act, choose: (number: number) => void}} does
  */
 export function showObjects(store, does) {
   const list = byId('objects');
-  store.on(['document', 'active', 'hidden', 'held'], ({ document: shown, active, hidden }) => {
+  store.on(['document', 'active', 'held'], ({ document: shown, active }) => {
     const objects = shown?.objects ?? [];
     byId('objects-empty').hidden = objects.length > 0 || !shown;
     /** @type {HTMLButtonElement} */ (byId('object-new')).disabled = !shown || !store.state.held;
     if (isBeingNamed(list)) return;
     const focused = document.activeElement?.getAttribute('data-name') ?? '';
     clear(list);
-    objects.forEach((object, place) => list.append(row(object, place, objects, { active, hidden, does })));
+    objects.forEach((object, place) => list.append(row(object, place, objects, { active, does })));
     if (focused) list.querySelector(`[data-name="${CSS.escape(focused)}"]`)?.focus();
   });
   byId('object-new').addEventListener('click', () => does.act({ type: 'add' }));
@@ -33,12 +33,12 @@ function isBeingNamed(list) {
 
 /**
  * @param {PageObject} object @param {number} place @param {PageObject[]} objects
- * @param {{active: number | null, hidden: Set<number>, does: Parameters<typeof showObjects>[1]}} known
+ * @param {{active: number | null, does: Parameters<typeof showObjects>[1]}} known
  */
-function row(object, place, objects, { active, hidden, does }) {
+function row(object, place, objects, { active, does }) {
   const { number, name } = object;
   const isActive = number === active;
-  const isHidden = hidden.has(number);
+  const isHidden = !object.visible;
   const item = element('li', { class: isActive ? 'object active' : 'object' });
   const pick = element('button', {
     type: 'button', class: 'pick', 'aria-pressed': String(isActive), 'data-name': `pick-${number}`,
@@ -51,7 +51,7 @@ function row(object, place, objects, { active, hidden, does }) {
   });
   item.append(colourField(object, does.act), pick);
   const eye = iconButton(isHidden ? 'hidden' : 'view', `${isHidden ? 'Show' : 'Hide'} ${name}`, { 'aria-pressed': String(isHidden), 'data-name': `eye-${number}` });
-  eye.addEventListener('click', () => does.hide(number));
+  eye.addEventListener('click', () => does.act({ type: 'show', object: number, visible: isHidden }));
   item.append(eye);
   if (isActive) item.append(actions(object, place, objects, does, () => startNaming(item, pick, object, does.act)));
   return item;

@@ -27,7 +27,6 @@
  * @property {string} busy what else is being done, or ''
  * @property {Subject[]} subjects
  * @property {number | null} hovered number of a subject
- * @property {Set<number>} hidden numbers of objects
  * @property {boolean} showBand
  * @property {number | null} bandValue painted into the band: 0, 128, 255; null = the band is left alone
  * @property {[number, number] | null} pointer in photo pixels
@@ -59,7 +58,6 @@ export function initialState() {
     busy: '',
     subjects: [],
     hovered: null,
-    hidden: new Set(),
     showBand: true,
     bandValue: null,
     pointer: null,

@@ -194,8 +194,8 @@ export class Viewport {
    * @param {number} scale @param {import('./rle.js').Box} seen
    */
   paintObjects(context, look, scale, seen) {
-    const { document, hidden, opacity, active } = this.store.state;
-    const shown = (document?.objects ?? []).filter((each) => !hidden.has(each.number) && each.area);
+    const { document, opacity, active } = this.store.state;
+    const shown = (document?.objects ?? []).filter((each) => each.visible && each.area);
     for (const object of shown) {
       if (look === 'overlay') {
         context.globalAlpha = opacity;
