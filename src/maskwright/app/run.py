@@ -114,6 +114,7 @@ def _bound(host: str, port: int) -> socket.socket:
         if os.name != "nt":
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
+        listening.listen(128)  # who asks from now on is answered as soon as it runs
     except OSError as error:
         raise UsageError(
             f"expected an address of this machine and a free port, got {host}:{port}"
