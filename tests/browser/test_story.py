@@ -88,7 +88,7 @@ def test_from_a_folder_to_a_cut_out_and_back_after_a_kill(page, server, shot):
 
 def look_at_every_view(page, desk, shot):
     """One key goes through all views; the corner of the photo is background in all of them."""
-    view, corner, cup = page.get_by_label("View", exact=True), (3, 3), (270, 205)
+    view, corner, cup = page.get_by_role("combobox", name="View"), (3, 3), (270, 205)
     view.select_option("Overlay")
     desk.ready()
     overlay = desk.colour(*corner)
@@ -269,7 +269,7 @@ def test_the_band_can_be_seen_painted_and_set(desk, shot):
     desk.ready()
     page.get_by_test_id("refine").click()
     desk.ready()
-    page.get_by_label("View", exact=True).select_option("Overlay")
+    page.get_by_role("combobox", name="View").select_option("Overlay")
     desk.ready()
     shot(page, "band")
     with page.expect_response(lambda answer: "/trimap" in answer.url) as answer:

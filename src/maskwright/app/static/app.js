@@ -181,7 +181,7 @@ function showTools() {
     all[(all.indexOf(/** @type {any} */ (document.activeElement)) + step + all.length) % all.length].focus();
   });
   store.on(['tool', 'bandValue', 'positive', 'size'], showOptions);
-  store.on(['tool', 'document', 'held', 'subjects', 'encoding'], showHint);
+  store.on(['tool', 'document', 'active', 'held', 'subjects'], showHint);
 }
 
 /** @param {string} tool */
@@ -231,11 +231,21 @@ function sizeChoice(size) {
 /** @param {import('./store.js').State} state */
 function showHint({ tool, document: shown, held, subjects }) {
   const hint = byId('hint');
-  const isNew = shown !== null && held && !shown.objects.some((each) => each.area);
-  const noSubjects = tool === 'subject' && !subjects.length;
-  const text = noSubjects ? 'Nothing was found in this photo by itself (yet). Click on what you want to keep instead.' : toolOf(tool).hint;
-  hint.hidden = !isNew && !noSubjects;
+  const text = shown && held ? hintFor(tool, shown.objects, subjects.length) : '';
+  hint.hidden = !text;
   if (hint.textContent !== text) hint.textContent = text;
+}
+
+/**
+ * Return what a newcomer would want to know next, or ''.
+ * @param {string} tool @param {import('./document.js').PageObject[]} objects @param {number} found
+ */
+function hintFor(tool, objects, found) {
+  if (tool === 'subject' && !found) return 'Nothing was found in this photo by itself (yet). Click on what you want to keep instead.';
+  if (!objects.some((each) => each.area)) return toolOf(tool).hint;
+  const { object } = store;
+  const isBegun = tool === 'click' && object?.area && object.clicks.length && object.clicks.length < 3;
+  return isBegun && !object.refine ? 'Something missing? Click on it. Too much? Right-click on that. Then export, or refine the edge first.' : '';
 }
 
 function showModes() {
