@@ -148,12 +148,10 @@ def measure_network(name: str, *, repeats: int, after: Mapping[str, float]) -> l
     answers = {form: logits(ask()) for form, ask in forms.items()}
     parts = {form: timed_parts(networks[form][0]) for form in forms}
     taken = in_turns(forms, repeats)
-    slow = statistics.median(taken[HUB])
-    lines, whole = [], f"{SIDE} x {SIDE}, {name}"
-    memory = {form: extra_bytes("network", name, form) for form in forms}
+    slow, lines = statistics.median(taken[HUB]), []
     for form, times in taken.items():
         note = "" if form == HUB else off_by(answers[form], answers[HUB])
-        lines.append(_line(whole, form, times, slow, memory=(memory[form], memory[HUB]), note=note))
+        lines.append(_line(title("network", name), form, times, slow, note=note))
     for form in (HUB, OURS, HALF):
         if form in taken:
             lines += part_lines(name, form, parts[form], after[HUB if form == HUB else OURS])
@@ -256,16 +254,34 @@ def measure_painting(kind: str, *, repeats: int) -> tuple[list[Line], dict[str, 
     """Return the times of post-processing, and their medians by form."""
     forms = {form: painted(form, kind) for form in (HUB, OURS)}
     taken = in_turns(forms, repeats)
-    memory = {form: extra_bytes("painting", kind, form) for form in forms}
     medians = {form: statistics.median(times) for form, times in taken.items()}
     lines = []
     for form, times in taken.items():
-        what, note = f"{PHOTO[0]} x {PHOTO[1]}, {KEPT} of {kind}", f"{forms[form]()} segments"
-        shares = memory[form], memory[HUB]
-        lines.append(
-            _line(what, form.partition(",")[0], times, medians[HUB], memory=shares, note=note)
-        )
+        note = f"{forms[form]()} segments"
+        lines.append(_line(title("painting", kind), form, times, medians[HUB], note=note))
     return lines, medians
+
+
+def title(what: str, which: str) -> str:
+    """Return what a line of the table measures."""
+    if what == "network":
+        return f"{SIDE} x {SIDE}, {which}"
+    return f"{PHOTO[0]} x {PHOTO[1]}, {KEPT} of {which}"
+
+
+def weighed(lines: Sequence[Line]) -> list[Line]:
+    """Return the lines with the memory of what takes any of its own."""
+    kinds = [("painting", kind) for kind in MASK_KINDS] + [("network", name) for name in BACKBONES]
+    by_title = {title(*kind): kind for kind in kinds}
+    found, most = [], 0
+    for each in lines:
+        if each.what in by_title:
+            extra = extra_bytes(*by_title[each.what], each.form)
+            most = extra if each.form == HUB else most  # which comes first
+            share = f"{extra / most:.0%}"
+            each = each._replace(extra_mib=f"{extra / 2**20:.0f}", memory_share=share)
+        found.append(each)
+    return found
 
 
 def extra_bytes(what: str, which: str, form: str) -> int:
@@ -303,19 +319,10 @@ def give_back() -> None:
         libc.malloc_trim(0)
 
 
-def _line(
-    what: str,
-    form: str,
-    taken: Sequence[float],
-    of: float,
-    *,
-    memory: tuple[int, int] | None = None,
-    note: str = "",
-) -> Line:
-    """Return a line of the table, with its share of another time, and of other memory."""
+def _line(what: str, form: str, taken: Sequence[float], of: float, *, note: str = "") -> Line:
+    """Return a line of the table, with its share of another time."""
     middle, spread = statistics.median(taken), f"{min(taken):.0f} to {max(taken):.0f}"
-    extra = () if memory is None else (f"{memory[0] / 2**20:.0f}", f"{memory[0] / memory[1]:.0%}")
-    return Line(what, form, middle, spread, f"{middle / of:.0%}", *extra)._replace(note=note)
+    return Line(what, form, middle, spread, f"{middle / of:.0%}", note=note)
 
 
 def write(lines: Sequence[Line], threads: int) -> None:
@@ -352,6 +359,7 @@ def main() -> None:
         lines += measure_painting(MASK_KINDS[1], repeats=options.repeats)[0]
         for name in options.backbones:
             lines += measure_network(name, repeats=options.repeats, after=medians)
+        lines = weighed(lines)
     write(lines, options.threads)
 
 
