@@ -245,7 +245,7 @@ function hintFor(tool, objects, found) {
   if (!objects.some((each) => each.area)) return toolOf(tool).hint;
   const { object } = store;
   const isBegun = tool === 'click' && object?.area && object.clicks.length && object.clicks.length < 3;
-  return isBegun && !object.refine ? 'Something missing? Click on it. Too much? Right-click on that. Then export, or refine the edge first.' : '';
+  return isBegun && !object.refine ? 'Missing something? Click on it. Too much? Right-click on that.' : '';
 }
 
 function showModes() {

@@ -6,6 +6,7 @@ import { tinted } from './layers.js';
 import { showsCutouts } from './modes.js';
 
 /** @typedef {import('./document.js').PageObject} PageObject */
+/** @typedef {'alpha' | 'white' | 'cutout' | 'band'} Kind */
 /**
  * @typedef {object} Matte
  * @property {Map<string, {of: string, drawn: CanvasImageSource}>} parts by kind: alpha, white, cutout, band
@@ -14,6 +15,7 @@ import { showsCutouts } from './modes.js';
  */
 
 const SETTLED_MS = 120; // a slider at rest
+const AGAIN_MS = 2000; // after a lost connection
 const SIDES = [1024, 2048, 4096];
 
 export class Mattes {
@@ -52,43 +54,53 @@ export class Mattes {
   refresh() {
     clearTimeout(this.timer);
     this.timer = window.setTimeout(() => this.ask(), SETTLED_MS);
+    this.tellBusy();
   }
 
   /**
    * Return what is drawn of an object, or null if there is nothing (yet).
-   * @param {PageObject} object @param {'alpha' | 'white' | 'cutout' | 'band'} kind
+   * @param {PageObject} object @param {Kind} kind
    */
   drawn(object, kind) {
     return object.refine ? this.mattes.get(object.number)?.parts.get(kind)?.drawn ?? null : null;
   }
 
-  ask() {
+  /** What is shown of which objects. @returns {{object: PageObject, kind: Kind}[]} */
+  wanted() {
     const { document, mode, active } = this.store.state;
-    for (const object of document?.objects ?? []) {
-      if (!object.refine || !object.area || !object.visible) continue;
-      if (showsCutouts(mode)) void this.askPart(object, 'cutout');
-      if (mode === 'overlay') void this.askPart(object, 'alpha');
-      if (mode === 'alpha') void this.askPart(object, 'white');
-      if (object.number === active && bandIsShown(this.store.state)) void this.askPart(object, 'band');
-    }
-    const there = new Set((document?.objects ?? []).filter((each) => each.refine).map((each) => each.number));
-    for (const number of this.mattes.keys()) if (!there.has(number)) this.mattes.delete(number);
+    /** @type {Kind} */
+    const whole = showsCutouts(mode) ? 'cutout' : mode === 'alpha' ? 'white' : 'alpha';
+    const refined = (document?.objects ?? []).filter((each) => each.refine && each.area && each.visible);
+    return refined.flatMap((object) => {
+      const hasBand = object.number === active && bandIsShown(this.store.state);
+      return hasBand ? [{ object, kind: whole }, { object, kind: 'band' }] : [{ object, kind: whole }];
+    });
   }
 
-  /** @param {PageObject} object @param {'alpha' | 'white' | 'cutout' | 'band'} kind */
+  ask() {
+    for (const { object, kind } of this.wanted()) void this.askPart(object, kind);
+    const there = new Set(this.store.state.document?.objects.filter((each) => each.refine).map((each) => each.number));
+    for (const number of this.mattes.keys()) if (!there.has(number)) this.mattes.delete(number);
+    this.tellBusy();
+  }
+
+  /** Name the state that a part is drawn of. @param {PageObject} object @param {Kind} kind */
+  stateOf(object, kind) {
+    return `${object.state_hash} ${object.colour} ${this.pathOf(object, kind)}`;
+  }
+
+  /** @param {PageObject} object @param {Kind} kind */
   async askPart(object, kind) {
     const matte = this.mattes.get(object.number) ?? { parts: new Map(), asked: new Map(), refused: new Map() };
     this.mattes.set(object.number, matte);
-    const path = this.pathOf(object, kind);
-    const of = `${object.state_hash} ${object.colour} ${path}`;
+    const of = this.stateOf(object, kind);
     const isKnown = [matte.parts.get(kind)?.of, matte.asked.get(kind)?.of, matte.refused.get(kind)].includes(of);
     if (isKnown) return;
     matte.asked.get(kind)?.control.abort();
     const control = new AbortController();
     matte.asked.set(kind, { of, control });
-    this.tellBusy();
     try {
-      const found = await bitmap(path, control.signal);
+      const found = await bitmap(this.pathOf(object, kind), control.signal);
       matte.parts.set(kind, { of, drawn: prepared(kind, found.bitmap, object.colour) });
       const seconds = Number(found.headers.get('X-Maskwright-Seconds'));
       if (seconds > 0) this.tell.took(seconds);
@@ -96,7 +108,7 @@ export class Mattes {
       if (error instanceof Refused) {
         matte.refused.set(kind, of);
         this.tell.failed(error);
-      }
+      } else if (!control.signal.aborted) setTimeout(() => this.refresh(), AGAIN_MS);
     }
     if (matte.asked.get(kind)?.control === control) matte.asked.delete(kind);
     this.tellBusy();
@@ -114,8 +126,12 @@ export class Mattes {
   }
 
   tellBusy() {
-    const isAsking = [...this.mattes.values()].some((matte) => matte.asked.size);
-    this.store.set({ busy: isAsking ? 'refining the edge…' : '' });
+    const isMissing = this.wanted().some(({ object, kind }) => {
+      const matte = this.mattes.get(object.number);
+      const of = this.stateOf(object, kind);
+      return matte?.parts.get(kind)?.of !== of && matte?.refused.get(kind) !== of;
+    });
+    this.store.set({ busy: isMissing ? 'refining the edge…' : '' });
   }
 }
 
