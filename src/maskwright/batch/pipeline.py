@@ -118,9 +118,12 @@ class Pipeline:
         self._job = job
         self._crew = Crew(job, workers=workers, limits=limits)
         self._lane: Lane | None = None
+        self._turn = threading.Lock()  # of several threads that read outcomes, to infer
 
     def outcomes(self, tasks: Iterator[Task]) -> Iterator[Outcome]:
         """Yield what became of each task; a task is taken when there is room for it.
+
+        Several threads may do this at once; they infer in turn.
 
         Raises:
             MaskwrightError: If something is wrong that would meet every item.
@@ -182,15 +185,16 @@ class Pipeline:
         )
 
     def _infer(self, flight: _Flight, content: Any) -> Any:
-        if self._lane is None:
-            self._lane = self._job.operation.load()
-        started = time.perf_counter()
-        try:
-            inferred = self._lane.infer(content)
-        except Exception as error:
-            if ends_run(error):
-                raise
-            return problem_of(error)
-        flight.seconds += time.perf_counter() - started
+        with self._turn:
+            if self._lane is None:
+                self._lane = self._job.operation.load()
+            started = time.perf_counter()
+            try:
+                inferred = self._lane.infer(content)
+            except Exception as error:
+                if ends_run(error):
+                    raise
+                return problem_of(error)
+            flight.seconds += time.perf_counter() - started
         flight.uncertainty = inferred.uncertainty
         return inferred.content

@@ -211,6 +211,7 @@ def run_batch(
                 working = working or engine()
                 for outcome in working.outcomes(run.tasks()):
                     run.note(outcome)
+                run.put_back()
     except sqlite3.OperationalError as error:
         raise OutputError(
             f"{manifest.file}: expected to note what is done, got an error: {error}; free some"
@@ -335,6 +336,12 @@ class _Run:
             self.progress.done += 1
             self.progress.done_now += 1
             self.tell(path, None, self.progress)
+
+    def put_back(self) -> None:
+        """Queue what an engine has taken and lost, as with a machine."""
+        for path in self.begun:
+            self.manifest.put_back(path)
+        self.begun.clear()
 
     def _fail(self, path: str, problem: Problem, seconds: float | None) -> None:
         label = self.job.source.label(path)

@@ -1,5 +1,6 @@
 """The verb `click`: a photo and points in, the mask of an object out; once, or in a dialogue."""
 
+import logging
 import sys
 import time
 from pathlib import Path
@@ -47,6 +48,10 @@ def click(
         str | None,
         typer.Option(metavar="FILE", help="The encoded photo: read if it exists, else written."),
     ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(metavar="STORE", help="Encoded photos, as `embed` makes them."),
+    ] = None,
     interactive: Annotated[
         bool,
         typer.Option(
@@ -71,6 +76,8 @@ def click(
     flags.set_verbosity(quiet=quiet, verbose=verbose)
     hints = parse_pointing(point, box, mask)
     _check(photo, output, hints, is_dialogue=interactive, as_json=json)
+    if store is not None and features is not None:
+        raise UsageError("--features is one encoded photo, --store many; keep one of the two")
     items = plan_items([photo], PIPE if output is None else output)
     if output is not None:
         check_formats(items, OPAQUE)
@@ -80,7 +87,11 @@ def click(
         from maskwright.inference.session import Session
 
         picture = read_item(item, max_pixels, overwrite=overwrite)
-        session = Session(clicker(), _features(clicker(), picture, features))
+        if store is None:
+            encoded = _features(clicker(), picture, features)
+        else:
+            encoded = _stored(clicker(), picture, store)
+        session = Session(clicker(), encoded)
         hints.tell(session, max_pixels)
         return picture, session
 
@@ -144,3 +155,13 @@ def _features(clicker: "Clicker", photo: "Photo", path: str | None) -> Any:
     if path is not None:
         features.save(path)
     return features
+
+
+def _stored(clicker: "Clicker", photo: "Photo", root: str) -> Any:
+    """Return the encoded photo from a store; what was not there is told, made and kept."""
+    from maskwright.batch.store import FeatureStore, remembered
+
+    found = remembered(FeatureStore(root), clicker, photo)
+    if found.note is not None:
+        logging.getLogger(__name__).warning(found.note)
+    return found.features

@@ -16,6 +16,7 @@ import typer
 
 import maskwright
 from maskwright.cli import (
+    batch,
     click,
     convert,
     doctor,
@@ -49,6 +50,7 @@ VERBS: Verbs = {
     "click": click.click,
     "matte": matte.matte,
     "cutout": matte.cutout,
+    "embed": batch.embed,
     "plan": plan.plan,
     "serve": serve.serve,
     "train": train.train,
@@ -58,6 +60,7 @@ VERBS: Verbs = {
     "doctor": doctor.doctor,
 }
 GROUPS: dict[str, tuple[str, Verbs]] = {
+    "batch": ("Do a verb to every photo of a folder, and go on where it stopped.", batch.VERBS),
     "evaluate": (
         "Score mattes, selections and segmentations against the truth.",
         {
