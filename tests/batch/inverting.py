@@ -18,7 +18,7 @@ from maskwright.batch.operations import Inferred
 from maskwright.batch.places import LocalPlace
 from maskwright.batch.run import Scope, open_manifest, run_batch
 from maskwright.batch.steps import Job
-from maskwright.errors import ImageError
+from maskwright.errors import ImageError, UsageError
 from maskwright.image.io import read_photo, write_image
 
 HERE = str(Path(__file__).parent)
@@ -65,6 +65,14 @@ class Inverting:
         buffer = BytesIO()
         write_image(buffer, content, format="PNG")
         return {f"{stem}.png": buffer.getvalue()}
+
+
+@dataclass(frozen=True)
+class Unloadable(Inverting):
+    """The same, with weights that cannot be loaded."""
+
+    def load(self):
+        raise UsageError("no such network")
 
 
 def do(photos, results, *, operation=Inverting(), seconds=30.0, workers=1, stop=None, **scope):

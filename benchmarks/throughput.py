@@ -1,0 +1,173 @@
+"""Photos a second of `batch cutout`: locally, on Ray, and by a plain loop in one process.
+
+python -m benchmarks.throughput FOLDER [--count 360] [--size 640x640] [--warm 50] [--workers 1]
+
+FOLDER keeps what `synthesize` makes. The loop decodes, mattes, estimates colours and encodes one
+photo after the other, each result written whole as the batch does. Times begin after the first
+`--warm` photos; what it took until then is start-up, printed apart. The memory is the peak over all
+processes of a way, sampled, over the first and the last third of the time: flat means equal. Writes
+benchmarks/results/throughput.md.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from benchmarks.record import RESULTS, provenance
+
+WAYS = ("loop", "local", "ray")
+SAMPLE_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What one way took.
+
+    Attributes:
+        start_up: Seconds until the first photos were done.
+        per_second: Photos, after these.
+        first_mib: Peak resident memory in the first third of the steady time.
+        last_mib: The same in the last third.
+    """
+
+    start_up: float
+    per_second: float
+    first_mib: float
+    last_mib: float
+
+
+def main() -> None:
+    """Measure all ways and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--count", type=int, default=360)
+    parser.add_argument("--size", default="640x640")
+    parser.add_argument("--warm", type=int, default=50)
+    parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--model", default="a2u-mini")
+    parser.add_argument("--ways", nargs="*", default=WAYS, choices=WAYS)
+    parser.add_argument("--do", choices=WAYS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    data, out = options.folder / "data", options.folder / "out"
+    if options.do:
+        settings = {"workers": options.workers, "model": options.model}
+        do(options.do, data, out, say, **settings)
+        return
+    synthesize = ["synthesize", "matting", "-o", str(data), "--count", str(options.count)]
+    kinds = ["--kinds", "hair,fur", "--size", options.size]  # all three kinds of pixels are known
+    subprocess.run([sys.executable, "-m", "maskwright", *synthesize, *kinds], check=True)
+    run = provenance("throughput")
+    page = ["# Throughput", "", *(f"- {key}: `{value}`" for key, value in run.items()), ""]
+    page += ["| way | start-up, s | photos/s | of the loop | MiB at first | MiB at last |"]
+    page += ["|---|--:|--:|--:|--:|--:|"]
+    loop = 0.0
+    for way in options.ways:
+        shutil.rmtree(out, ignore_errors=True)
+        timed = measure(way, options)
+        loop = loop or timed.per_second
+        page.append(
+            f"| {way} | {timed.start_up:.1f} | {timed.per_second:.3f} |"
+            f" {timed.per_second / loop:.0%} | {timed.first_mib:.0f} | {timed.last_mib:.0f} |"
+        )
+        print(page[-1], flush=True)
+    (RESULTS / "throughput.md").write_text("\n".join([*page, ""]))
+
+
+def say(name: str) -> None:
+    """Tell the process that measures."""
+    print(json.dumps([name, time.perf_counter()]), flush=True)
+
+
+def measure(way: str, options: argparse.Namespace) -> Timed:
+    """Return what a way takes in a process of its own."""
+    words = [sys.executable, "-m", "benchmarks.throughput", str(options.folder), "--do", way]
+    words += ["--workers", str(options.workers), "--model", options.model]
+    started = time.perf_counter()
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    times: list[float] = []
+    samples: list[tuple[float, float]] = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        if not line.startswith("["):
+            continue
+        times.append(json.loads(line)[1])
+        if not samples or times[-1] - samples[-1][0] > SAMPLE_SECONDS:
+            samples.append((times[-1], memory_mib(process.pid)))
+    if process.wait():
+        raise SystemExit(f"{way} ended with {process.returncode}")
+    warm = min(options.warm, len(times) // 2)
+    begin, end = times[warm - 1], times[-1]
+    thirds = begin + (end - begin) / 3, end - (end - begin) / 3
+    first = [mib for at, mib in samples if begin <= at <= thirds[0]]
+    last = [mib for at, mib in samples if at >= thirds[1]]
+    rate = (len(times) - warm) / (end - begin)
+    return Timed(begin - started, rate, max(first, default=0.0), max(last, default=0.0))
+
+
+def memory_mib(number: int) -> float:
+    """Return what a process and its descendants hold; pages they share count once each."""
+    total = 0
+    try:
+        root = psutil.Process(number)
+        for process in (root, *root.children(recursive=True)):
+            total += process.memory_info().rss
+    except psutil.NoSuchProcess:
+        pass
+    return total / 2**20
+
+
+def do(
+    way: str, data: Path, out: Path, said: Callable[[str], None], *, workers: int, model: str
+) -> None:
+    """Call `said` with the name of each photo once it is done."""
+    if way == "loop":
+        loop(data, out, said, model=model)
+        return
+    from maskwright.batch.local import LocalEngine, default_limits, default_workers
+    from maskwright.batch.operations import Cut, Matting, Network
+    from maskwright.batch.places import LocalPlace
+    from maskwright.batch.run import Engine, Scope, open_manifest, run_batch
+    from maskwright.batch.steps import Job
+
+    places = (LocalPlace(str(folder)) for folder in (data / "image", out, data / "trimap"))
+    job = Job(Matting(Network(model), hint="trimap", cut=Cut()), *places)
+    count = workers or default_workers()
+    limits = default_limits(count)
+
+    def engine() -> Engine:
+        if way == "local":
+            return LocalEngine(job, workers=count, limits=limits)
+        from maskwright.batch.ray import RayEngine
+
+        return RayEngine(job, workers=count, limits=limits)
+
+    with open_manifest(job, Scope()) as manifest:
+        run_batch(job, manifest, Scope(), engine=engine, tell=lambda path, *_: said(path))
+
+
+def loop(data: Path, out: Path, said: Callable[[str], None], *, model: str) -> None:
+    """Do the photos one after the other."""
+    from maskwright.image.io import read_photo, write_image
+    from maskwright.image.trimap import read_trimap
+    from maskwright.inference.cutout import cut_out
+    from maskwright.inference.matte import Matter
+
+    matter = Matter.load(model)
+    for path in sorted((data / "image").iterdir()):
+        photo = read_photo(path)
+        trimap = read_trimap(data / "trimap" / path.name, photo.size)
+        cut = cut_out(photo, matter.matte(photo, trimap))
+        write_image(out / path.name, cut.rgba, like=cut)
+        said(path.name)
+
+
+if __name__ == "__main__":
+    main()
