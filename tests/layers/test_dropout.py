@@ -15,4 +15,4 @@ def test_values_or_channels_are_dropped():
 def test_outside_training_nothing_is_dropped():
     x = torch.randn(2, 3, 5, 7)
     assert Dropout(0.5).eval()(x) is x
-    assert Dropout(0)(x) is x
+    assert Dropout(0.0)(x) is x

@@ -10,9 +10,11 @@ from torch.utils.data import Dataset
 from maskwright.errors import TrainingError, UsageError, WeightsError
 from maskwright.models import a2u
 from maskwright.models.a2u.config import MINI
-from maskwright.training.loop import train, update_average
+from maskwright.training.loop import run, train, update_average
 from maskwright.training.recipe import (
     Job,
+    Sharing,
+    all_with_overrides,
     find_recipe,
     staircase,
     warmup_cosine,
@@ -135,6 +137,23 @@ def test_overrides_keep_the_types_of_the_settings():
         with_overrides(settings, {"speed": "1"})
     with pytest.raises(UsageError, match="--set steps expects int, got 'many'"):
         with_overrides(settings, {"steps": "many"})
+
+
+def test_how_a_step_is_computed_is_set_for_every_recipe(tmp_path):
+    settings = find_recipe("a2u-mini")[1].Settings()
+    changes = {"steps": "7", "accumulate": "2", "shard": "true"}
+    changed, sharing = all_with_overrides((settings, Sharing()), changes)
+    assert changed.steps == 7 and sharing == Sharing(accumulate=2, shard=True)
+    with pytest.raises(UsageError, match="one of data, steps, .*, checkpointing, shard, got 'x'"):
+        all_with_overrides((settings, Sharing()), {"x": "1"})
+    with pytest.raises(UsageError, match="--set shard expects bool, got '2'"):
+        all_with_overrides((settings, Sharing()), {"shard": "2"})
+    # A recipe's own setting of the same name stays its own.
+    twice = all_with_overrides((Sharing(), Sharing()), {"accumulate": "3"})
+    assert [each.accumulate for each in twice] == [3, 1]
+    refused = {"operator": "nearest", "drawn": "14", "side_px": "8", "accumulate": "3"}
+    with pytest.raises(UsageError, match="got 100 samples, 1 processes and accumulate=3"):
+        run("reconstruction", refused, folder=tmp_path)
 
 
 def test_unknown_and_incomplete_recipes_are_named(tmp_path):

@@ -66,7 +66,7 @@ def train(job: Job, *, folder: Path) -> Path:
     base_rates = [group["lr"] for group in optimizer.param_groups]
     checkpoint, is_main = folder / "checkpoint.pt", accelerator.is_main_process
     start = load_checkpoint(checkpoint, model=trained.bare, average=average, optimizer=optimizer)
-    _check_agreement(start, checkpoint)
+    _check_agreement(start, checkpoint, accelerator.device)
 
     with Log(folder, steps=job.steps, start=start, is_main=is_main) as log:
         for step, batch in enumerate(_batches(job, accelerator, start), start + 1):
@@ -170,8 +170,8 @@ def _batches(job: Job, accelerator: Accelerator, start: int) -> Iterator[Batch]:
         yield {key: value.to(accelerator.device) for key, value in batch.items()}
 
 
-def _check_agreement(start: int, checkpoint: Path) -> None:
-    mean = mean_over_processes(torch.tensor(float(start))).item()
+def _check_agreement(start: int, checkpoint: Path, device: torch.device) -> None:
+    mean = mean_over_processes(torch.tensor(float(start), device=device)).item()
     if mean != start:
         raise TrainingError(
             f"expected all processes to go on from one checkpoint, this one has done {start} steps"

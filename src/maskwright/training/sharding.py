@@ -58,7 +58,7 @@ def shard_with_optimizer(
         group["params"] = [dealt[name] for name in own]
 
 
-def whole(state: Mapping[str, Any]) -> dict[str, Any]:
+def whole(state: Mapping[Any, Any]) -> dict[Any, Any]:
     """Return a state dict with whole tensors; all processes that share it must ask.
 
     Args:

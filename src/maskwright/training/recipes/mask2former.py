@@ -8,7 +8,7 @@ Start: a classifier of ImageNet (ResNet in torchvision's names, Swin in its auth
 Mask2Former; parts that do not fit, such as those for other classes, start from noise.
 Published for this recipe: PQ 51.9 (R50) to 57.8 (Swin-L) on COCO; 79.4 mIoU (R50) on Cityscapes,
 47.2 on ADE20K; not run here, for want of the data. Norms that learn (Cityscapes) see the photos of
-their own process; published ones those of all.
+all processes, as published ones do.
 """
 
 import re

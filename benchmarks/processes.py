@@ -1,0 +1,183 @@
+"""Whether two processes train as one does: each recipe for 20 steps in fp32, started as users do.
+
+python -m benchmarks.processes [--data DIR] [--only RECIPE…] [--launch torchrun|accelerate]
+
+The small recipes learn from the real data of `--data`, or from drawn data without; the papers',
+from noise, on few small crops. A row compares the sums of the losses, step by step: the largest
+difference of those of two processes to those of one, relative to the latter. Appends to
+benchmarks/results/processes.csv and writes processes.md from each recipe's last row there.
+"""
+
+import argparse
+import csv
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from benchmarks.record import RESULTS, append_csv, provenance
+from maskwright.image.io import write_image
+from maskwright.models import mematte
+from maskwright.models.mematte.config import MINI, SMALL
+from maskwright.weights.load import save_model
+
+STEPS = 20
+ALLOWED = 1e-4
+LAUNCHERS = {
+    "torchrun": ["torch.distributed.run", "--standalone", "--nproc_per_node=2"],
+    "accelerate": ["accelerate.commands.launch", "--multi_gpu", "--num_processes=2"],
+}
+# The small recipes read `{data}`, all others what is drawn here.
+RECIPES = {
+    "a2u": "epochs=1 steps_per_epoch=20 batch=4",
+    "a2u_mini": "{data} batch=4 side_px=128 procedural=8",
+    "camvid": "data={real} batch=4 side_px=160 points=784 validated=1",
+    "interformer": "folder={drawn}/train layout=plain batch=4 side_px=64",
+    "interformer_mini": "{data} batch=4 side_px=128 procedural=8 validated=1",
+    "mask2former": "data={drawn} layout=folder classes={drawn}/classes.txt batch=4"
+    " short_side_px=128 points=784 validated=1 precision=no",
+    "mask2former_mini": "{data} batch=4 side_px=160 points=784 procedural=8 validated=1",
+    "mematte": "teacher={drawn}/s.safetensors batch=4 side_px=96 validated=1 precision=no",
+    "mematte_mini": "{data} batch=4 side_px=128 procedural=8 validated=1",
+    "mematte_mini student": "stage=student teacher={drawn}/mini.safetensors {data} batch=4"
+    " side_px=128 procedural=8 validated=1",
+    "reconstruction": "drawn=700 batch=100",
+}
+HEADER = ["recipe", "settings", "first_loss", "last_loss", "largest_difference"]
+
+
+def draw_data(folder: Path) -> None:
+    """Write photos of rectangles with labels and masks, and teachers of random weights."""
+    rng = np.random.default_rng(0)
+    for name in map(str, range(8)):
+        photo = rng.integers(0, 128, (144, 192, 3), np.uint8)
+        top, left = rng.integers(0, 80, 2)
+        labels = np.zeros((144, 192), np.uint8)
+        labels[top : top + 60, left : left + 70] = 1
+        photo[labels == 1] += 100
+        write_image(folder / "train" / "images" / f"{name}.png", photo)
+        write_image(folder / "train" / "labels" / f"{name}.png", labels)
+        write_image(folder / "train" / "masks" / f"{name}.png", labels * 255)
+    (folder / "classes.txt").write_text("ground\nthing\n")
+    torch.manual_seed(0)
+    for size, config in (("s", SMALL), ("mini", MINI)):
+        whole = replace(config, routed=False)
+        save_model(
+            folder / f"{size}.safetensors",
+            mematte.build(whole).state_dict(),
+            paper="mematte",
+            config=whole,
+            source="drawn",
+        )
+
+
+def losses_of(recipe: str, settings: Sequence[str], folder: Path, *, launcher: str) -> list[float]:
+    """Return the sum of the losses of each step of a run.
+
+    Args:
+        recipe: Its name.
+        settings: Each "key=value".
+        folder: Where it runs, empty.
+        launcher: A key of `LAUNCHERS`, or empty for one process.
+    """
+    folder.mkdir(parents=True)
+    start = [sys.executable, *(["-m", *LAUNCHERS[launcher]] if launcher else [])]
+    command = [*start, "-m", "maskwright", "train", recipe]
+    command += [f"--set={text}" for text in settings]
+    environment = {"OMP_NUM_THREADS": "1", **os.environ}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"{recipe} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+    (events,) = folder.glob("runs/*/events")
+    found = EventAccumulator(str(events))
+    found.Reload()
+    names = [name for name in found.Tags()["scalars"] if name.startswith("train/")]
+    values = [[e.value for e in found.Scalars(n)] for n in names if n != "train/rate"]
+    return np.sum(values, axis=0).tolist()
+
+
+def compare(
+    recipe: str, places: Mapping[str, str], folder: Path, *, launcher: str
+) -> dict[str, object]:
+    """Return the row of a recipe.
+
+    Args:
+        recipe: A key of `RECIPES`.
+        places: What stands for the names in braces.
+        folder: Where both runs leave their state.
+        launcher: A key of `LAUNCHERS`.
+    """
+    settings = RECIPES[recipe].format_map(places).split()
+    name = recipe.split()[0]
+    if "steps" not in RECIPES[recipe]:
+        settings.append(f"steps={STEPS}")
+    alone = losses_of(name, settings, folder / recipe / "1", launcher="")
+    together = losses_of(name, settings, folder / recipe / "2", launcher=launcher)
+    if not len(alone) == len(together) == STEPS:
+        raise SystemExit(f"{recipe}: expected {STEPS} steps, got {len(alone)}, {len(together)}")
+    largest = np.max(np.abs(np.subtract(together, alone)) / np.abs(alone))
+    shown = RECIPES[recipe].replace("{data}", "data=DIR" if places["data"] else "")
+    values = [shown.strip(), f"{alone[0]:.5g}", f"{alone[-1]:.5g}", f"{largest:.1e}"]
+    return dict(zip(HEADER, [recipe, *values], strict=True))
+
+
+def write_table(file: Path) -> str:
+    """Write and return the table of each recipe's last row in a CSV file."""
+    with file.open(newline="") as lines:
+        rows = {row["recipe"]: row for row in csv.DictReader(lines)}
+    lines_out = [
+        "# One process and two",
+        "",
+        f"{STEPS} steps in fp32 at equal global batch; the largest relative difference of the sum"
+        " of the losses of any step. Settings, dates and commits are in `processes.csv`.",
+        "",
+        "| recipe | first loss | last loss | largest difference |",
+        "|---|--:|--:|--:|",
+    ]
+    for name in RECIPES:
+        if name in rows:
+            cells = [rows[name][key] for key in HEADER[2:]]
+            lines_out.append(f"| {name} | {' | '.join(cells)} |")
+    text = "\n".join([*lines_out, ""])
+    file.with_suffix(".md").write_text(text)
+    return text
+
+
+def main() -> None:
+    """Compare recipes one by one, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--data", default="", help="the folder of real data")
+    parser.add_argument("--only", nargs="*", choices=RECIPES, help="some recipes")
+    parser.add_argument("--launch", choices=LAUNCHERS, default="torchrun")
+    given = parser.parse_args()
+    about, file = provenance("processes"), RESULTS / "processes.csv"
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        draw_data(folder / "drawn")
+        real = str(Path(given.data).resolve()) if given.data else ""
+        places = {
+            "data": f"data={real}" if real else "",
+            "real": real,
+            "drawn": str(folder / "drawn"),
+        }
+        for recipe in given.only or RECIPES:
+            if "{real}" in RECIPES[recipe] and not real:
+                print(f"{recipe} needs --data", file=sys.stderr)
+                continue
+            row = compare(recipe, places, folder, launcher=given.launch)
+            print(f"{recipe}: {row['largest_difference']}", file=sys.stderr)
+            append_csv(file, {**about, "launcher": given.launch, **row})
+    print(write_table(file))
+
+
+if __name__ == "__main__":
+    main()
