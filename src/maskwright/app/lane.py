@@ -17,6 +17,7 @@ from typing import Any
 from maskwright.app.refusals import Refusal, busy
 
 NOW, SOON, LATER, IDLE = range(4)
+_CLOSING_S = 5.0
 _LOOK_S = 0.5  # how often is looked whether the page still waits
 
 log = logging.getLogger(__name__)
@@ -101,15 +102,19 @@ class Lane:
         return result.result()
 
     def close(self) -> None:
-        """Drop what waits, and return when what is being done is done."""
+        """Drop what waits, and return when what is being done is done, or goes on for too long.
+
+        Nothing is lost then: what a lane computes is written by others, whole or not at all.
+        """
         with self._changed:
             self._is_open = False
             for *_, future in self._waiting:
                 future.cancel()
             self._waiting.clear()
             self._changed.notify_all()
+        deadline = time.monotonic() + _CLOSING_S
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _work(self) -> None:
         while True:

@@ -7,6 +7,7 @@ import signal
 import socket
 import webbrowser
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import uvicorn
@@ -18,6 +19,7 @@ from maskwright.errors import UsageError
 from maskwright.image.publish import atomic_write
 from maskwright.weights.download import cache_folder
 
+_BACKLOG = 128
 _STOPPED = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -106,15 +108,18 @@ def kept_token(folder: Path) -> str:
 
 
 def _bound(host: str, port: int) -> socket.socket:
+    """Return a socket at which can be asked from now on; answers come once the server runs."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        listening = socket.socket(family, kind, protocol)
-        if os.name != "nt":
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(128)  # who asks from now on is answered as soon as it runs
+        with ExitStack() as undone:
+            listening = undone.enter_context(socket.socket(family, kind, protocol))
+            if os.name != "nt":
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(_BACKLOG)
+            undone.pop_all()
     except OSError as error:
         raise UsageError(
             f"expected an address of this machine and a free port, got {host}:{port}"
