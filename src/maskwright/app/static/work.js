@@ -14,7 +14,7 @@ import { maskFromRle } from './rle.js';
  * @property {(error: Error) => void} failed
  */
 
-const KEEP_S = 5;
+const KEEP_S = 4;
 const LOOK_S = 0.3;
 const QUEUE = 'maskwright.queue.';
 
