@@ -62,17 +62,24 @@ def run_server(
         timeout_graceful_shutdown=10,
         h11_max_incomplete_event_size=32 * 1024,
     )
-    before = [signal.signal(each, _do_nothing) for each in _STOPPED]  # uvicorn raises them again
+    server = uvicorn.Server(config)
+
+    def stop(number: int, frame: object) -> None:
+        server.should_exit = True
+
+    # For a signal before the server listens to them, and for those that it raises again at its end.
+    before = [signal.signal(each, stop) for each in _STOPPED]
     try:
         url = page_url(host, listening.getsockname()[1], token)
         say(url)
         if open_page:
             webbrowser.open(url)
-        uvicorn.Server(config).run(sockets=[listening])
+        server.run(sockets=[listening])
     finally:
         for each, handler in zip(_STOPPED, before, strict=True):
             signal.signal(each, handler)
         listening.close()
+        workplace.close()
 
 
 def page_url(host: str, port: int, token: str) -> str:
@@ -126,7 +133,3 @@ def _bound(host: str, port: int) -> socket.socket:
             f" ({error.strerror or error}); choose another --port, or 0 for any"
         ) from error
     return listening
-
-
-def _do_nothing(number: int, frame: object) -> None:
-    """Let the server's own handler have had the last word."""

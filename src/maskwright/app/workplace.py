@@ -69,7 +69,7 @@ class Workplace:
         self.lane.submit(lambda: self.networks.clicker, urgency=IDLE)
 
     def close(self) -> None:
-        """Drop what waits, finish what is being done, and close the journal."""
+        """Drop what waits, finish what is being done, close the journal; once more does nothing."""
         self.lane.close()
         self.pictures.close()
         self.exports.close()
