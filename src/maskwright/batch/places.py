@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol, runtime_checkable
 
@@ -328,5 +329,8 @@ def _signature(status: os.stat_result) -> str:
 
 def _tag(info: Mapping[str, Any]) -> str:
     """Return size and version of an object, by whichever name a server gives it."""
-    version = [info[key] for key in ("ETag", "etag", "md5Hash", "mtime", "created") if key in info]
-    return f"{info.get('size')} {version[0] if version else ''}"
+    keys = ("ETag", "etag", "md5Hash", "mtime", "created")
+    version = next((info[key] for key in keys if key in info), "")
+    if isinstance(version, datetime):  # of one object; in a list it may be a number
+        version = version.timestamp()
+    return f"{info.get('size')} {version}"
