@@ -115,6 +115,7 @@ function fillSheet() {
 
 /** @param {string} key */
 function written(key) {
+  /** @type {Record<string, string>} */
   const names = { ctrl: 'Ctrl', shift: 'Shift', delete: 'Delete', escape: 'Esc', pagedown: 'PgDn', pageup: 'PgUp' };
   return key === '+' ? key : key.split('+').map((part) => names[part] ?? part.toUpperCase()).join('+');
 }

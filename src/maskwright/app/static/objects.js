@@ -21,7 +21,8 @@ export function showObjects(store, does) {
     const focused = document.activeElement?.getAttribute('data-name') ?? '';
     clear(list);
     objects.forEach((object, place) => list.append(row(object, place, objects, { active, does })));
-    if (focused) list.querySelector(`[data-name="${CSS.escape(focused)}"]`)?.focus();
+    const again = focused ? list.querySelector(`[data-name="${CSS.escape(focused)}"]`) : null;
+    if (again instanceof HTMLElement) again.focus();
   });
   byId('object-new').addEventListener('click', () => does.act({ type: 'add' }));
 }

@@ -52,6 +52,7 @@ export function decodeCounts(text) {
  * @returns {string}
  */
 export function encodeCounts(runs) {
+  /** @type {string[]} */
   const text = [];
   runs.forEach((run, index) => {
     let value = index > 2 ? run - runs[index - 2] : run;

@@ -251,8 +251,8 @@ export class Tools {
     const after = fingers.map(([finger, point]) => (finger === id ? at : point));
     this.down.set(id, at);
     if (fingers.length < 2) return;
-    const spread = ([a, b]) => Math.max(1, Math.hypot(a[0] - b[0], a[1] - b[1]));
-    const middle = ([a, b]) => [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2];
+    const spread = (/** @type {Point[]} */ [a, b]) => Math.max(1, Math.hypot(a[0] - b[0], a[1] - b[1]));
+    const middle = (/** @type {Point[]} */ [a, b]) => [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2];
     const [x, y] = middle(after);
     const [oldX, oldY] = middle(before);
     this.viewport.pan(x - oldX, y - oldY);
