@@ -39,11 +39,16 @@ def main() -> None:
     subprocess.run([*MASKWRIGHT, *synthesize, "--size", options.size, "--kinds", kinds], check=True)
     whole, killed = options.folder / "whole", options.folder / "killed"
     seconds = done_whole(command(data, whole, options.workers))
+    count = len(sums(whole))
     twice, costs = done_with_kills(
-        command(data, killed, options.workers), killed, options.kills, seconds, seed=options.seed
+        command(data, killed, options.workers),
+        killed,
+        options.kills,
+        each=seconds / count,
+        count=count,
+        seed=options.seed,
     )
     is_equal = sums(whole) == sums(killed)
-    count = len(sums(whole))
     worst = 2 + options.workers
     rows = [f"| {number} | {cost} |" for number, cost in enumerate(costs, start=1)]
     run = provenance("batch_kills")
@@ -80,17 +85,26 @@ def done_whole(words: list[str]) -> float:
 
 
 def done_with_kills(
-    words: list[str], output: Path, kills: int, seconds: float, *, seed: int
+    words: list[str], output: Path, kills: int, *, each: float, count: int, seed: int
 ) -> tuple[int, list[int]]:
-    """Kill the run at moments drawn over its time, and end it; return what was done twice."""
+    """Kill the run at moments drawn over its course, and end it; return what was done twice.
+
+    Args:
+        words: The command of the run.
+        output: Where its results go.
+        kills: How often.
+        each: Seconds that one photo takes; a kill comes up to two photos after a number of results.
+        count: Of all results.
+        seed: Of the moments.
+    """
     rng, costs = random.Random(seed), []
-    for _ in range(kills):
+    for wanted in sorted(rng.randrange(count) for _ in range(kills)):
         process = subprocess.Popen(words)
-        try:
-            process.wait(timeout=rng.uniform(0.3, 1.5) * seconds / kills)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+        while process.poll() is None and len(list(output.glob("*.png"))) < wanted:
+            time.sleep(each / 10)
+        time.sleep(rng.uniform(0, 2) * each)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
         costs.append(interrupted(output))
     subprocess.run(words, check=False)
     with opened(output) as manifest:
