@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import expect
 
-PATIENCE_S = 120  # other programs may run on this machine; nothing waits longer than needed
+PATIENCE_S = 300  # other programs may run on this machine; nothing waits longer than needed
 
 
 class Server:
