@@ -95,3 +95,14 @@ def test_several_workers_work_at_once():
     futures = [lane.submit(both.wait) for _ in range(2)]
     assert sorted(future.result(10) for future in futures) == [0, 1]
     lane.close()
+
+
+def test_what_takes_too_long_is_not_waited_for_at_the_end(monkeypatch):
+    monkeypatch.setattr("maskwright.app.lane._CLOSING_S", 0.1)
+    lane, event = Lane("test"), threading.Event()
+    lane.submit(lambda: event.wait(20))
+    time.sleep(0.05)
+    assert not lane.close()
+    event.set()
+    time.sleep(0.2)
+    assert lane.close()

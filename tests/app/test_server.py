@@ -386,6 +386,7 @@ def test_exports_that_cannot_be_are_refused_at_once(page, client):
 
 
 def test_a_stopped_export_ends_and_its_files_go_with_the_server(ellipse, client, folder):
+    exported(client, photos=[ellipse.photo], format="png")
     job = client.post("/api/exports", json={"photos": [ellipse.photo], "format": "png"}).json()
     assert client.delete(f"/api/exports/{job['job']}").status_code == 200
     ended(client, job["job"])

@@ -18,7 +18,7 @@ from maskwright.structures.scribble import Scribble
 UNTOUCHED, IN_WORK, DONE = "untouched", "in work", "done"
 Json = dict[str, Any]
 Said = Click | Box | Scribble
-Points = tuple[tuple[float, float], ...]
+Points = tuple[tuple[float | int, float | int], ...]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Stroke:
     """
 
     points: Points
-    radius: float
+    radius: float | int
     value: int
 
 
@@ -240,6 +240,6 @@ def _stroke_from_json(stroke: Mapping[str, Any]) -> Stroke:
     return Stroke(as_points(stroke["points"]), stroke["radius"], stroke["value"])
 
 
-def as_points(points: Sequence[Sequence[float]]) -> Points:
+def as_points(points: Sequence[Sequence[float | int]]) -> Points:
     """Return points as pairs that cannot change."""
     return tuple((x, y) for x, y in points)

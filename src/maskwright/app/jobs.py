@@ -156,12 +156,13 @@ class Exports:
         """
         self._find(id).is_stopped = True
 
-    def close(self) -> None:
-        """End all exports and remove their files."""
+    def close(self) -> bool:
+        """End all exports, remove their files, and return whether that being written is done."""
         for job in self._jobs.values():
             job.is_stopped = True
-        self._lane.close()
+        ended = self._lane.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+        return ended
 
     def _find(self, id: str) -> Job:
         job = self._jobs.get(id)

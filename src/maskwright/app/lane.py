@@ -101,8 +101,8 @@ class Lane:
             raise
         return result.result()
 
-    def close(self) -> None:
-        """Drop what waits, and return when what is being done is done, or goes on for too long.
+    def close(self) -> bool:
+        """Drop what waits, and return whether what was being done is done; not for long.
 
         Nothing is lost then: what a lane computes is written by others, whole or not at all.
         """
@@ -115,6 +115,7 @@ class Lane:
         deadline = time.monotonic() + _CLOSING_S
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
 
     def _work(self) -> None:
         while True:

@@ -30,8 +30,10 @@ def run_server(
     port: int,
     say: Callable[[str], None],
     open_page: bool = False,
-) -> None:
-    """Serve until SIGINT or SIGTERM; what has begun is finished then.
+) -> bool:
+    """Serve until SIGINT or SIGTERM; return whether all that was being computed came to its end.
+
+    If not, threads still compute what nobody waits for: leave without waiting for them.
 
     Args:
         workplace: What is served; closed at the end.
@@ -79,7 +81,8 @@ def run_server(
         for each, handler in zip(_STOPPED, before, strict=True):
             signal.signal(each, handler)
         listening.close()
-        workplace.close()
+        is_ended = workplace.close()
+    return is_ended
 
 
 def page_url(host: str, port: int, token: str) -> str:

@@ -68,12 +68,14 @@ class Workplace:
         """Have the click network loaded, so that the first click does not wait for it."""
         self.lane.submit(lambda: self.networks.clicker, urgency=IDLE)
 
-    def close(self) -> None:
-        """Drop what waits, finish what is being done, close the journal; once more does nothing."""
-        self.lane.close()
-        self.pictures.close()
-        self.exports.close()
+    def close(self) -> bool:
+        """Drop what waits, close the journal, and return whether all that was being done is done.
+
+        Once more does nothing more.
+        """
+        ended = [self.lane.close(), self.pictures.close(), self.exports.close()]
         self.journal.close()
+        return all(ended)
 
     def cards(self) -> list[Json]:
         """Return all photos as the gallery shows them."""

@@ -1,6 +1,7 @@
 """The verb `serve`: a folder of photos as an app in the browser."""
 
 import logging
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -95,7 +96,10 @@ def serve(
     workplace = Workplace(
         Path(folder), loaders, store=_store(store), uploads=uploads, max_pixels=limit
     )
-    run_server(workplace, host=host, port=port, say=_say, open_page=open_page)
+    if not run_server(workplace, host=host, port=port, say=_say, open_page=open_page):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(DONE)  # threads that still load or compute would make the interpreter abort
     return DONE
 
 
