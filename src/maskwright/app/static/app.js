@@ -242,10 +242,13 @@ function showHint({ tool, document: shown, held, subjects }) {
  */
 function hintFor(tool, objects, found) {
   if (tool === 'subject' && !found) return 'Nothing was found in this photo by itself (yet). Click on what you want to keep instead.';
-  if (!objects.some((each) => each.area)) return toolOf(tool).hint;
+  const isTouched = matchMedia('(pointer: coarse)').matches;
+  const { hint, touch } = toolOf(tool);
+  if (!objects.some((each) => each.area)) return (isTouched && touch) || hint;
   const { object } = store;
   const isBegun = tool === 'click' && object?.area && object.clicks.length && object.clicks.length < 3;
-  return isBegun && !object.refine ? 'Missing something? Click on it. Too much? Right-click on that.' : '';
+  if (!isBegun || object.refine) return '';
+  return isTouched ? 'Missing something? Tap on it. Too much? Hold a finger on that.' : 'Missing something? Click on it. Too much? Right-click on that.';
 }
 
 function showModes() {

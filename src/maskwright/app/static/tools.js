@@ -7,16 +7,16 @@ import { subjectAt } from './subjects.js';
 /** @typedef {import('./geometry.js').Point} Point */
 /** @typedef {import('./store.js').Draft} Draft */
 
-/** @type {{name: string, label: string, key: string, icon: string, hint: string, paints?: boolean, adds?: boolean}[]} */
+/** @type {{name: string, label: string, key: string, icon: string, hint: string, touch?: string, paints?: boolean, adds?: boolean}[]} */
 export const TOOLS = [
-  { name: 'click', label: 'Click', key: 'c', icon: 'click', adds: true, hint: 'Click on what you want to keep. Right-click (or Alt) removes.' },
-  { name: 'subject', label: 'Subject', key: 's', icon: 'subject', hint: 'Point at something that was found in the photo; click to take it.' },
+  { name: 'click', label: 'Click', key: 'c', icon: 'click', adds: true, hint: 'Click on what you want to keep. Right-click (or Alt) removes.', touch: 'Tap on what you want to keep. A long tap removes.' },
+  { name: 'subject', label: 'Subject', key: 's', icon: 'subject', hint: 'Point at something that was found in the photo; click to take it.', touch: 'Tap on something that was found in the photo to take it.' },
   { name: 'box', label: 'Box', key: 'b', icon: 'box', hint: 'Drag a box around what you want to keep.' },
   { name: 'scribble', label: 'Scribble', key: 'd', icon: 'scribble', adds: true, hint: 'Draw a line over what you want to keep; the network finds the rest.' },
-  { name: 'lasso', label: 'Lasso', key: 'l', icon: 'lasso', adds: true, hint: 'Draw around an area to add it exactly as drawn. Alt cuts it away.' },
-  { name: 'brush', label: 'Brush', key: 'p', icon: 'brush', paints: true, hint: 'Paint onto the object. [ and ] change the size.' },
-  { name: 'eraser', label: 'Eraser', key: 'e', icon: 'eraser', paints: true, hint: 'Paint away from the object. [ and ] change the size.' },
-  { name: 'hand', label: 'Move', key: 'h', icon: 'hand', hint: 'Drag to move the photo. The wheel zooms.' },
+  { name: 'lasso', label: 'Lasso', key: 'l', icon: 'lasso', adds: true, hint: 'Draw around an area to add it exactly as drawn. Alt cuts it away.', touch: 'Draw around an area to add it exactly as drawn.' },
+  { name: 'brush', label: 'Brush', key: 'p', icon: 'brush', paints: true, hint: 'Paint onto the object. [ and ] change the size.', touch: 'Paint onto the object.' },
+  { name: 'eraser', label: 'Eraser', key: 'e', icon: 'eraser', paints: true, hint: 'Paint away from the object. [ and ] change the size.', touch: 'Paint away from the object.' },
+  { name: 'hand', label: 'Move', key: 'h', icon: 'hand', hint: 'Drag to move the photo. The wheel zooms.', touch: 'Drag to move the photo. Two fingers zoom.' },
 ];
 
 const CLICK_SLACK_PX = 5;
