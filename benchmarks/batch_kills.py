@@ -35,7 +35,7 @@ def main() -> None:
     options = parser.parse_args()
     data = options.folder / "data"
     synthesize = ["synthesize", "matting", "-o", str(data), "--count", str(options.count)]
-    kinds = "hair,fur"  # with surely known pixels of all three kinds
+    kinds = "hair,fur"
     subprocess.run([*MASKWRIGHT, *synthesize, "--size", options.size, "--kinds", kinds], check=True)
     whole, killed = options.folder / "whole", options.folder / "killed"
     seconds = done_whole(command(data, whole, options.workers))
@@ -73,7 +73,7 @@ def main() -> None:
 
 def command(data: Path, output: Path, workers: int) -> list[str]:
     """Return the command of the run."""
-    folders = [str(data / "image"), "-o", str(output), "--trimaps", str(data / "trimap")]
+    folders = [str(data / "image"), "-o", str(output), "--masks", str(data / "alpha")]
     return [*MASKWRIGHT, "batch", "cutout", *folders, "--workers", str(workers), "-q"]
 
 

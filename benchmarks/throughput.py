@@ -62,7 +62,7 @@ def main() -> None:
         do(options.do, data, out, say, **settings)
         return
     synthesize = ["synthesize", "matting", "-o", str(data), "--count", str(options.count)]
-    kinds = ["--kinds", "hair,fur", "--size", options.size]  # all three kinds of pixels are known
+    kinds = ["--kinds", "hair,fur", "--size", options.size]
     subprocess.run([sys.executable, "-m", "maskwright", *synthesize, *kinds], check=True)
     run = provenance("throughput")
     page = ["# Throughput", "", *(f"- {key}: `{value}`" for key, value in run.items()), ""]
@@ -149,12 +149,17 @@ def do(
 
         return RayEngine(job, workers=count, limits=limits)
 
+    def tell(path: str, problem: object, progress: object) -> None:
+        if problem is None:
+            said(path)
+
     with open_manifest(job, Scope()) as manifest:
-        run_batch(job, manifest, Scope(), engine=engine, tell=lambda path, *_: said(path))
+        run_batch(job, manifest, Scope(), engine=engine, tell=tell)
 
 
 def loop(data: Path, out: Path, said: Callable[[str], None], *, model: str) -> None:
     """Do the photos one after the other."""
+    from maskwright.errors import TrimapError
     from maskwright.image.io import read_photo, write_image
     from maskwright.image.trimap import read_trimap
     from maskwright.inference.cutout import cut_out
@@ -163,7 +168,10 @@ def loop(data: Path, out: Path, said: Callable[[str], None], *, model: str) -> N
     matter = Matter.load(model)
     for path in sorted((data / "image").iterdir()):
         photo = read_photo(path)
-        trimap = read_trimap(data / "trimap" / path.name, photo.size)
+        try:
+            trimap = read_trimap(data / "trimap" / path.name, photo.size)
+        except TrimapError:  # a few that are drawn lack a kind of pixel; none of the ways does them
+            continue
         cut = cut_out(photo, matter.matte(photo, trimap))
         write_image(out / path.name, cut.rgba, like=cut)
         said(path.name)
