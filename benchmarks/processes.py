@@ -1,11 +1,13 @@
-"""Whether two processes train as one does: each recipe for 20 steps in fp32, started as users do.
+"""Whether two processes train as one does: each recipe for 20 steps, started as users do.
 
-python -m benchmarks.processes [--data DIR] [--only RECIPE…] [--launch torchrun|accelerate]
+python -m benchmarks.processes [--data DIR] [--only RECIPE…] [--precision fp32|fp64]
+                               [--launch torchrun|accelerate]
 
 The small recipes learn from the real data of `--data`, or from drawn data without; the papers',
 from noise, on few small crops. A row compares the sums of the losses, step by step: the largest
-difference of those of two processes to those of one, relative to the latter. Appends to
-benchmarks/results/processes.csv and writes processes.md from each recipe's last row there.
+difference of those of two processes to those of one, relative to the latter. In fp32 that is what
+users see; with the network in fp64, what is left once rounding hardly matters. Appends to
+benchmarks/results/processes.csv and writes processes.md from each recipe's last rows there.
 """
 
 import argparse
@@ -20,14 +22,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate.utils import set_seed
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils.data import Dataset
 
 from benchmarks.record import RESULTS, append_csv, provenance
+from maskwright.cli.train import parse_settings
+from maskwright.data.loader import Key
 from maskwright.image.io import write_image
 from maskwright.models import mematte
 from maskwright.models.mematte.config import MINI, SMALL
+from maskwright.training.loop import train
+from maskwright.training.recipe import Batch, find_recipe, with_overrides
 from maskwright.weights.load import save_model
 
+ROOT = Path(__file__).parents[1]
 STEPS = 20
 ALLOWED = 1e-4
 LAUNCHERS = {
@@ -50,7 +59,33 @@ RECIPES = {
     " side_px=128 procedural=8 validated=1",
     "reconstruction": "drawn=700 batch=100",
 }
-HEADER = ["recipe", "settings", "first_loss", "last_loss", "largest_difference"]
+HEADER = ["recipe", "precision", "settings", "first_loss", "last_loss", "largest_difference"]
+
+
+class InDouble(Dataset[Batch]):
+    """Samples of a data set with their numbers in fp64."""
+
+    def __init__(self, samples: Dataset[Batch]) -> None:
+        self.samples = samples
+
+    def __len__(self) -> int:
+        return len(self.samples)  # type: ignore[arg-type]
+
+    def __getitem__(self, key: Key) -> Batch:
+        sample = self.samples[key]
+        return {n: x.double() if x.is_floating_point() else x for n, x in sample.items()}
+
+
+def train_in_double(recipe: str, overrides: Mapping[str, str]) -> None:
+    """Train as `maskwright train` does, the network in fp64."""
+    torch.set_default_dtype(torch.float64)
+    name, module = find_recipe(recipe)
+    settings = with_overrides(module.Settings(), overrides)
+    set_seed(settings.seed)
+    job = module.job(settings)
+    job.model.double()
+    job = replace(job, dataset=InDouble(job.dataset), validate=None, paper=None, workers=0)
+    train(job, folder=Path("runs") / name)
 
 
 def draw_data(folder: Path) -> None:
@@ -78,7 +113,9 @@ def draw_data(folder: Path) -> None:
         )
 
 
-def losses_of(recipe: str, settings: Sequence[str], folder: Path, *, launcher: str) -> list[float]:
+def losses_of(
+    recipe: str, settings: Sequence[str], folder: Path, *, launcher: str, precision: str = "fp32"
+) -> list[float]:
     """Return the sum of the losses of each step of a run.
 
     Args:
@@ -86,12 +123,14 @@ def losses_of(recipe: str, settings: Sequence[str], folder: Path, *, launcher: s
         settings: Each "key=value".
         folder: Where it runs, empty.
         launcher: A key of `LAUNCHERS`, or empty for one process.
+        precision: "fp32" or "fp64".
     """
     folder.mkdir(parents=True)
     start = [sys.executable, *(["-m", *LAUNCHERS[launcher]] if launcher else [])]
-    command = [*start, "-m", "maskwright", "train", recipe]
-    command += [f"--set={text}" for text in settings]
-    environment = {"OMP_NUM_THREADS": "1", **os.environ}
+    command = [*start, "-m", "maskwright", "train", recipe, *(f"--set={x}" for x in settings)]
+    if precision == "fp64":
+        command = [*start, "-m", "benchmarks.processes", "--double", recipe, *settings]
+    environment = {"OMP_NUM_THREADS": "1", **os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
@@ -106,7 +145,12 @@ def losses_of(recipe: str, settings: Sequence[str], folder: Path, *, launcher: s
 
 
 def compare(
-    recipe: str, places: Mapping[str, str], folder: Path, *, launcher: str
+    recipe: str,
+    places: Mapping[str, str],
+    folder: Path,
+    *,
+    launcher: str,
+    precision: str = "fp32",
 ) -> dict[str, object]:
     """Return the row of a recipe.
 
@@ -115,39 +159,43 @@ def compare(
         places: What stands for the names in braces.
         folder: Where both runs leave their state.
         launcher: A key of `LAUNCHERS`.
+        precision: "fp32" or "fp64".
     """
     settings = RECIPES[recipe].format_map(places).split()
     name = recipe.split()[0]
     if "steps" not in RECIPES[recipe]:
         settings.append(f"steps={STEPS}")
-    alone = losses_of(name, settings, folder / recipe / "1", launcher="")
-    together = losses_of(name, settings, folder / recipe / "2", launcher=launcher)
+    alone, together = (
+        losses_of(name, settings, folder / recipe / place, launcher=start, precision=precision)
+        for place, start in (("1", ""), ("2", launcher))
+    )
     if not len(alone) == len(together) == STEPS:
         raise SystemExit(f"{recipe}: expected {STEPS} steps, got {len(alone)}, {len(together)}")
     largest = np.max(np.abs(np.subtract(together, alone)) / np.abs(alone))
     shown = RECIPES[recipe].replace("{data}", "data=DIR" if places["data"] else "")
-    values = [shown.strip(), f"{alone[0]:.5g}", f"{alone[-1]:.5g}", f"{largest:.1e}"]
+    values = [precision, shown.strip(), f"{alone[0]:.5g}", f"{alone[-1]:.5g}", f"{largest:.1e}"]
     return dict(zip(HEADER, [recipe, *values], strict=True))
 
 
 def write_table(file: Path) -> str:
     """Write and return the table of each recipe's last row in a CSV file."""
     with file.open(newline="") as lines:
-        rows = {row["recipe"]: row for row in csv.DictReader(lines)}
-    lines_out = [
+        rows = {(row["recipe"], row["precision"]): row for row in csv.DictReader(lines)}
+    page = [
         "# One process and two",
         "",
-        f"{STEPS} steps in fp32 at equal global batch; the largest relative difference of the sum"
-        " of the losses of any step. Settings, dates and commits are in `processes.csv`.",
+        f"{STEPS} steps at equal global batch; the largest relative difference of the sum of the"
+        " losses of any step. Settings, dates and commits are in `processes.csv`.",
         "",
-        "| recipe | first loss | last loss | largest difference |",
-        "|---|--:|--:|--:|",
+        "| recipe | first loss | last loss | difference in fp32 | with the network in fp64 |",
+        "|---|--:|--:|--:|--:|",
     ]
     for name in RECIPES:
-        if name in rows:
-            cells = [rows[name][key] for key in HEADER[2:]]
-            lines_out.append(f"| {name} | {' | '.join(cells)} |")
-    text = "\n".join([*lines_out, ""])
+        if (name, "fp32") in rows:
+            cells = [rows[name, "fp32"][key] for key in HEADER[3:]]
+            cells.append(rows.get((name, "fp64"), {}).get("largest_difference", ""))
+            page.append(f"| {name} | {' | '.join(cells)} |")
+    text = "\n".join([*page, ""])
     file.with_suffix(".md").write_text(text)
     return text
 
@@ -158,7 +206,12 @@ def main() -> None:
     parser.add_argument("--data", default="", help="the folder of real data")
     parser.add_argument("--only", nargs="*", choices=RECIPES, help="some recipes")
     parser.add_argument("--launch", choices=LAUNCHERS, default="torchrun")
+    parser.add_argument("--precision", choices=("fp32", "fp64"), default="fp32")
+    parser.add_argument("--double", nargs="+", metavar="WORD", help="a recipe and its settings")
     given = parser.parse_args()
+    if given.double:
+        train_in_double(given.double[0], parse_settings(given.double[1:]))
+        return
     about, file = provenance("processes"), RESULTS / "processes.csv"
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -173,7 +226,7 @@ def main() -> None:
             if "{real}" in RECIPES[recipe] and not real:
                 print(f"{recipe} needs --data", file=sys.stderr)
                 continue
-            row = compare(recipe, places, folder, launcher=given.launch)
+            row = compare(recipe, places, folder, launcher=given.launch, precision=given.precision)
             print(f"{recipe}: {row['largest_difference']}", file=sys.stderr)
             append_csv(file, {**about, "launcher": given.launch, **row})
     print(write_table(file))

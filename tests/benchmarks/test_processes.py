@@ -20,10 +20,12 @@ def test_the_table_has_the_last_row_of_each_recipe(tmp_path):
     with file.open("w", newline="") as lines:
         writer = csv.DictWriter(lines, HEADER)
         writer.writeheader()
-        for difference in ("3e-03", "2e-06"):
-            writer.writerow(dict(zip(HEADER, ["a2u", "", "2", "1", difference], strict=True)))
+        for precision, difference in (("fp32", "3e-03"), ("fp32", "2e-06"), ("fp64", "1e-08")):
+            writer.writerow(
+                dict(zip(HEADER, ["a2u", precision, "", "2", "1", difference], strict=True))
+            )
     text = write_table(file)
-    assert "| a2u | 2 | 1 | 2e-06 |" in text and "3e-03" not in text
+    assert "| a2u | 2 | 1 | 2e-06 | 1e-08 |" in text and "3e-03" not in text
     assert (tmp_path / "processes.md").read_text() == text
 
 
