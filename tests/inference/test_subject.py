@@ -152,3 +152,19 @@ def test_instances_serve_too_and_nothing_found_is_an_error():
         network.decoder.classify.weight.zero_()
     with pytest.raises(SubjectError, match="expected a subject, found none; point at it with --po"):
         find_subjects(Segmenter(network, config, device="cpu"), photo)
+
+
+def test_small_holes_are_filled_and_large_ones_stay():
+    body = box(20, 10, 120, 90)
+    small, large, edge = box(30, 20, 40, 30), box(60, 20, 110, 80), box(20, 88, 24, 90)
+    kept = Subject((segment_of(body & ~small & ~large & ~edge),)).mask()
+    assert (kept == (body & ~large & ~edge)).all()
+
+
+def test_what_reaches_the_edge_of_the_photo_is_no_hole():
+    body = box(0, 0, 151, 101) & ~box(0, 0, 5, 5)
+    assert (Subject((segment_of(body),)).mask() == body).all()
+
+
+def segment_of(mask):
+    return Segment(1, 0, "person", rle.encode(mask), is_thing=True, score=0.9)

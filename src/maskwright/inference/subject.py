@@ -27,6 +27,10 @@ COMPARABLE = 0.25
 """Of the greatest prominence: what has more belongs to the foreground too."""
 ENCLOSED = 0.5
 """Of a thing's surroundings: if the foreground covers more, the thing lies in front of it."""
+HOLE_SHARE = 0.03
+"""Of a subject's pixels: enclosed holes up to so large are filled, for they are mostly slips of a
+small network, such as a cat's eyes. Of 0, 0.2, 1, 3, 10 and 100 % on 60 held-out photos all did
+about as well; larger holes, as between an arm and a body, stay."""
 _EDGE_FALL = 2.0  # a pixel at the middle of an edge counts exp(-2) of one at the photo's middle
 _RING_SHARE = 0.05  # of a thing's size: how far its surroundings reach
 
@@ -58,8 +62,8 @@ class Subject:
         return self.segments[0].category
 
     def mask(self) -> Bool[np.ndarray, "h w"]:
-        """Return the mask, True on the subject; decoded anew at each call."""
-        return _together(self.segments)
+        """Return the mask, True on the subject, without small holes; made anew at each call."""
+        return _filled(_together(self.segments))
 
 
 def find_subjects(
@@ -190,6 +194,15 @@ def _together(segments: Sequence[Segment]) -> Bool[np.ndarray, "h w"]:
     for segment in segments[1:]:
         mask |= segment.mask()
     return mask
+
+
+def _filled(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    """Return a mask whose enclosed holes of at most `HOLE_SHARE` of it belong to it."""
+    beside = np.pad(~mask, 1, constant_values=True)  # what reaches the photo's edge is no hole
+    count, labels, rows, _ = cv2.connectedComponentsWithStats(beside.view(np.uint8), connectivity=4)
+    small = rows[:, cv2.CC_STAT_AREA] <= HOLE_SHARE * np.count_nonzero(mask)
+    small[[0, labels[0, 0]]] = False
+    return mask | small[labels][1:-1, 1:-1] if count > 2 else mask
 
 
 def _check(choice: str) -> None:
