@@ -45,7 +45,7 @@ def server(photos, serve):
     server.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
     expect.set_options(timeout=1000 * PATIENCE_S)
     with sync_playwright() as playwright:

@@ -43,15 +43,6 @@ class Server:
         self.start()
 
 
-def until(claim, *, seconds=PATIENCE_S):
-    """Wait until a claim holds."""
-    end = time.monotonic() + seconds
-    while not (found := claim()):
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.05)
-    return found
-
-
 class Desk:
     """What a person does with a page, by photo pixels."""
 
@@ -63,6 +54,13 @@ class Desk:
         self.page.goto(server.url)
         self.ready()
         return self
+
+    def until(self, claim):
+        """Wait until a claim holds; what the page does meanwhile is noticed."""
+        end = time.monotonic() + PATIENCE_S
+        while not claim():
+            assert time.monotonic() < end, "it never came true"
+            self.page.wait_for_timeout(50)
 
     def ready(self):
         expect(self.page.get_by_test_id("status")).to_have_text("ready")

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.desk import Desk, until
+from tests.browser.desk import Desk
 
 pytestmark = pytest.mark.browser
 PHONE = {"width": 390, "height": 844}
@@ -20,7 +20,7 @@ def test_keys_alone_lead_to_a_mask_and_back(desk):
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Shift+ArrowLeft")
     page.keyboard.press("Enter")
-    until(lambda: desk.area() > 0)
+    desk.until(lambda: desk.area() > 0)
     desk.ready()
     page.keyboard.press("r")
     expect(page.get_by_test_id("refine")).to_have_attribute("aria-pressed", "true")
@@ -58,7 +58,7 @@ def test_fingers_tap_pinch_and_take_away(new_page, server, shot):
     desk = Desk(page).open(server)
     shot(page, "phone-1-opened")
     page.touchscreen.tap(*desk.place(200, 300))
-    until(lambda: desk.area() > 0)
+    desk.until(lambda: desk.area() > 0)
     desk.ready()
     shot(page, "phone-2-tapped")
     before = page.locator("#zoom-actual").text_content()
@@ -68,7 +68,7 @@ def test_fingers_tap_pinch_and_take_away(new_page, server, shot):
         points = [{"x": x - spread, "y": y, "id": 1}, {"x": x + spread, "y": y, "id": 2}]
         touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    until(lambda: page.locator("#zoom-actual").text_content() != before)
+    desk.until(lambda: page.locator("#zoom-actual").text_content() != before)
     expect(page.locator("#objects .object")).to_have_count(1)
     page.get_by_role("button", name="Objects").click()
     expect(page.get_by_role("heading", name="Objects")).to_be_in_viewport()
@@ -106,16 +106,16 @@ def test_a_photo_of_24_megapixels_comes_in_small_pictures_and_tiles(page, photos
     assert desk.area() > 0
     page.get_by_role("button", name="Zoom to 100 %").click()
     expect(page.locator("#zoom-actual")).to_have_text("100 %")
-    until(lambda: len([url for url in asked if "tiles" in url]) >= 4)
+    desk.until(lambda: len([url for url in asked if "tiles" in url]) >= 4)
     shot(page, "large-1-to-1")
     tiles = {url.partition("tiles/")[2] for url in asked if "tiles" in url}
     assert len(tiles) < 30, "only what is seen"
     x, y = desk.canvas.bounding_box()["x"] + 400, desk.canvas.bounding_box()["y"] + 300
     page.mouse.move(x, y)
     page.mouse.wheel(0, 300)
-    until(lambda: page.locator("#zoom-actual").text_content() != "100 %")
+    desk.until(lambda: page.locator("#zoom-actual").text_content() != "100 %")
     page.keyboard.press("0")
-    until(lambda: float(page.locator("#zoom-actual").text_content().split()[0]) < 20)
+    desk.until(lambda: float(page.locator("#zoom-actual").text_content().split()[0]) < 20)
 
 
 def test_an_empty_folder_and_a_missing_token_are_explained(new_page, serve, tmp_path, shot):

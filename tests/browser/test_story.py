@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.desk import Desk, alpha_of, until
+from tests.browser.desk import Desk, alpha_of
 
 pytestmark = pytest.mark.browser
 WATCH = """
@@ -36,7 +36,7 @@ def test_from_a_folder_to_a_cut_out_and_back_after_a_kill(page, server, shot):
     expect(page.get_by_test_id("click-ms")).to_be_empty()
     desk.click(*cup)
     expect(page.get_by_test_id("click-ms")).to_contain_text(" ms")
-    until(lambda: desk.colour(*cup) != plain)
+    desk.until(lambda: desk.colour(*cup) != plain)
     first = desk.area()
     assert first > 500
     shot(page, "2-clicked")
@@ -48,10 +48,10 @@ def test_from_a_folder_to_a_cut_out_and_back_after_a_kill(page, server, shot):
     third = desk.area()
     for expected in (second, first):
         page.get_by_test_id("undo").click()
-        until(lambda expected=expected: desk.area() == expected)
+        desk.until(lambda expected=expected: desk.area() == expected)
     for expected in (second, third):
         page.get_by_test_id("redo").click()
-        until(lambda expected=expected: desk.area() == expected)
+        desk.until(lambda expected=expected: desk.area() == expected)
     expect(page.get_by_test_id("redo")).to_be_disabled()
 
     page.get_by_test_id("refine").click()
@@ -82,7 +82,7 @@ def test_from_a_folder_to_a_cut_out_and_back_after_a_kill(page, server, shot):
     page.get_by_test_id("undo").click()
     expect(page.locator("#objects")).not_to_contain_text("refined edge")
     page.get_by_test_id("undo").click()
-    until(lambda: desk.area() == second)
+    desk.until(lambda: desk.area() == second)
     shot(page, "5-after-a-kill")
 
 
@@ -195,9 +195,9 @@ def test_clicks_that_wait_when_the_page_is_closed_are_done_at_the_next_visit(des
     desk.page.goto("about:blank")
     server.start()
     desk.open(server)
-    until(lambda: desk.page.get_by_test_id("undo").is_enabled())
+    desk.until(lambda: desk.page.get_by_test_id("undo").is_enabled())
     desk.page.get_by_test_id("undo").click()
-    until(lambda: desk.page.get_by_test_id("redo").is_enabled())
+    desk.until(lambda: desk.page.get_by_test_id("redo").is_enabled())
     assert desk.area() > 0, "what was clicked before is still there"
 
 
@@ -214,10 +214,10 @@ def test_several_objects_have_names_colours_order_and_can_be_hidden(desk):
     colour = page.get_by_label("Colour of <b>rocket</b>")
     colour.fill("#00ff00")
     expect(colour).to_have_value("#00ff00")
-    until(lambda: desk.colour(420, 150)[1] > 120)
+    desk.until(lambda: desk.colour(420, 150)[1] > 120)
     tinted = desk.colour(420, 150)
     page.get_by_role("button", name="Hide <b>rocket</b>").click()
-    until(lambda: desk.colour(420, 150) != tinted)
+    desk.until(lambda: desk.colour(420, 150) != tinted)
     rows.nth(1).get_by_role("button", name="Move <b>rocket</b> down").click()
     expect(rows.nth(0).locator(".title")).to_have_text("<b>rocket</b>")
     page.reload()
@@ -240,23 +240,23 @@ def test_box_lasso_brush_eraser_and_scribble_change_the_mask(desk, shot):
     assert desk.area() == pytest.approx(100 * 100, rel=0.03)
     page.get_by_role("button", name="Brush").click()
     desk.drag([(300, 300), (360, 300)])
-    until(lambda: desk.area() > 12_000)
+    desk.until(lambda: desk.area() > 12_000)
     desk.ready()
     painted = desk.area()
     page.get_by_role("button", name="Eraser").click()
     desk.drag([(90, 150), (210, 150)])
-    until(lambda: desk.area() < painted - 2000)
+    desk.until(lambda: desk.area() < painted - 2000)
     desk.ready()
     shot(page, "tools")
     page.get_by_role("button", name="Scribble").click()
     before = desk.area()
     desk.drag([(240, 330), (300, 420)])
-    until(lambda: desk.area() != before)
+    desk.until(lambda: desk.area() != before)
     desk.ready()
     page.get_by_role("button", name="New object").click()
     page.get_by_role("button", name="Box").click()
     desk.drag([(340, 20), (450, 330)])
-    until(lambda: page.locator("#objects .pick .dim").last.text_content() != "empty")
+    desk.until(lambda: page.locator("#objects .pick .dim").last.text_content() != "empty")
     desk.ready()
 
 
@@ -264,7 +264,7 @@ def test_the_band_can_be_seen_painted_and_set(desk, shot):
     page = desk.page
     page.get_by_role("button", name="Lasso").click()
     desk.drag([(100, 100), (400, 100), (400, 400), (100, 400)])
-    until(lambda: desk.area() > 0)
+    desk.until(lambda: desk.area() > 0)
     desk.ready()
     page.get_by_test_id("refine").click()
     desk.ready()
@@ -329,7 +329,7 @@ def test_masks_from_files_become_objects(desk, tmp_path):
     desk.page.get_by_role("button", name="Import").click()
     desk.page.get_by_label("Choose a file").set_input_files(file)
     expect(desk.page.locator("#objects .title")).to_have_text("astronaut mask")
-    until(lambda: desk.area() == 20_000)
+    desk.until(lambda: desk.area() == 20_000)
     wrong = tmp_path / "small.png"
     Image.fromarray(mask[:50]).save(wrong)
     desk.page.get_by_role("button", name="Import").click()
