@@ -3,7 +3,7 @@
 import socket
 
 import pytest
-from conftest import draw
+from drawn_photos import draw
 from inverting import HERE, Inverting
 
 from maskwright.batch.codec import Limits

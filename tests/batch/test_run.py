@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import draw
+from drawn_photos import draw
 from inverting import HERE, Inverting, do
 
 from maskwright.batch.report import write_report
