@@ -78,7 +78,7 @@ def machine(cores: int) -> Machine:
 
 def make_photos(count: int, megapixels: float) -> list[Source]:
     """Return JPEG files: scikit-image's photos enlarged, each time a little narrower."""
-    shown = [data.astronaut(), data.chelsea(), data.coffee()]
+    shown = [getattr(data, name)() for name in ("astronaut", "chelsea", "coffee")]
     sources = []
     for number in range(count):
         image = shown[number % len(shown)]

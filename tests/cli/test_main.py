@@ -26,7 +26,7 @@ QUICK = [
     "cutout --help",
     "models list",
     "doctor --fast",
-    "cutout README.md -o x.png",
+    "matte README.md -o x.png",
     "cutout . -o x.png --mask y.png",
     "matte . -o x.png --max-memory much",
     "train recipe --set steps",

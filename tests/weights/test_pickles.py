@@ -56,7 +56,7 @@ class Trap:
 @pytest.mark.parametrize(
     "call",
     [
-        (print, "code ran"),
+        (exec, "print('code ran')"),
         (eval, "print('code ran')"),
         (os.system, "echo code ran"),
         (getattr, "text", "upper"),
