@@ -83,7 +83,7 @@ class Config:
         return 500 if self.encoder == "mobilenetv2" else 1400
 
     @property
-    def multiply_adds_per_pixel(self) -> float:
+    def multiply_adds_per_pixel(self) -> int:
         """Multiply-adds of inference per pixel of the input, every block computed; counted."""
         return 9_100 if self.encoder == "mobilenetv2" else 202_000
 
