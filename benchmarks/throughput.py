@@ -10,12 +10,10 @@ benchmarks/results/throughput.md.
 """
 
 import argparse
-import json
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,8 +56,7 @@ def main() -> None:
     options = parser.parse_args()
     data, out = options.folder / "data", options.folder / "out"
     if options.do:
-        settings = {"workers": options.workers, "model": options.model}
-        do(options.do, data, out, say, **settings)
+        do(options.do, data, out, workers=options.workers, model=options.model)
         return
     synthesize = ["synthesize", "matting", "-o", str(data), "--count", str(options.count)]
     kinds = ["--kinds", "hair,fur", "--size", options.size]
@@ -81,33 +78,24 @@ def main() -> None:
     (RESULTS / "throughput.md").write_text("\n".join([*page, ""]))
 
 
-def say(name: str) -> None:
-    """Tell the process that measures."""
-    print(json.dumps([name, time.perf_counter()]), flush=True)
-
-
 def measure(way: str, options: argparse.Namespace) -> Timed:
-    """Return what a way takes in a process of its own."""
+    """Return what a way takes in a process of its own, by when its results got their names."""
     words = [sys.executable, "-m", "benchmarks.throughput", str(options.folder), "--do", way]
     words += ["--workers", str(options.workers), "--model", options.model]
-    started = time.perf_counter()
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-    times: list[float] = []
+    started = time.time()
+    process = subprocess.Popen(words)
     samples: list[tuple[float, float]] = []
-    assert process.stdout is not None
-    for line in process.stdout:
-        if not line.startswith("["):
-            continue
-        times.append(json.loads(line)[1])
-        if not samples or times[-1] - samples[-1][0] > SAMPLE_SECONDS:
-            samples.append((times[-1], memory_mib(process.pid)))
-    if process.wait():
+    while process.poll() is None:
+        samples.append((time.time(), memory_mib(process.pid)))
+        time.sleep(SAMPLE_SECONDS)
+    if process.returncode:
         raise SystemExit(f"{way} ended with {process.returncode}")
+    times = sorted(path.stat().st_mtime for path in (options.folder / "out").glob("*.png"))
     warm = min(options.warm, len(times) // 2)
     begin, end = times[warm - 1], times[-1]
     thirds = begin + (end - begin) / 3, end - (end - begin) / 3
     first = [mib for at, mib in samples if begin <= at <= thirds[0]]
-    last = [mib for at, mib in samples if at >= thirds[1]]
+    last = [mib for at, mib in samples if thirds[1] <= at <= end]
     rate = (len(times) - warm) / (end - begin)
     return Timed(begin - started, rate, max(first, default=0.0), max(last, default=0.0))
 
@@ -124,12 +112,10 @@ def memory_mib(number: int) -> float:
     return total / 2**20
 
 
-def do(
-    way: str, data: Path, out: Path, said: Callable[[str], None], *, workers: int, model: str
-) -> None:
-    """Call `said` with the name of each photo once it is done."""
+def do(way: str, data: Path, out: Path, *, workers: int, model: str) -> None:
+    """Do all photos in one way."""
     if way == "loop":
-        loop(data, out, said, model=model)
+        loop(data, out, model=model)
         return
     from maskwright.batch.local import LocalEngine, default_limits, default_workers
     from maskwright.batch.operations import Cut, Matting, Network
@@ -149,15 +135,11 @@ def do(
 
         return RayEngine(job, workers=count, limits=limits)
 
-    def tell(path: str, problem: object, progress: object) -> None:
-        if problem is None:
-            said(path)
-
     with open_manifest(job, Scope()) as manifest:
-        run_batch(job, manifest, Scope(), engine=engine, tell=tell)
+        run_batch(job, manifest, Scope(), engine=engine)
 
 
-def loop(data: Path, out: Path, said: Callable[[str], None], *, model: str) -> None:
+def loop(data: Path, out: Path, *, model: str) -> None:
     """Do the photos one after the other."""
     from maskwright.errors import TrimapError
     from maskwright.image.io import read_photo, write_image
@@ -174,7 +156,6 @@ def loop(data: Path, out: Path, said: Callable[[str], None], *, model: str) -> N
             continue
         cut = cut_out(photo, matter.matte(photo, trimap))
         write_image(out / path.name, cut.rgba, like=cut)
-        said(path.name)
 
 
 if __name__ == "__main__":

@@ -186,6 +186,7 @@ def _absolute(place: Place) -> Place:
 def _connect(address: str | None) -> None:
     # Ray reports its use to its makers unless told not to; nothing here uses the network unasked.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what fails is told by us
     try:
         if address is not None:
             ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
