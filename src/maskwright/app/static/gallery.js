@@ -16,13 +16,13 @@ export function showGallery(store, open) {
   const list = byId('gallery');
   const film = byId('film');
   let drawn = '';
-  const draw = (isNew = false) => {
+  const draw = () => {
     const { cards, document: shown } = store.state;
     const first = Math.max(0, Math.floor(film.scrollLeft / STEP_PX) - SPARE);
     const last = Math.min(cards.length, Math.ceil((film.scrollLeft + film.clientWidth) / STEP_PX) + SPARE);
-    const range = `${first} ${last} ${shown?.photo.id}`;
-    if (range === drawn && !isNew) return;
-    drawn = range;
+    const inSight = JSON.stringify([first, shown?.photo.id, cards.length, cards.slice(first, last)]);
+    if (inSight === drawn) return;
+    drawn = inSight;
     const focused = document.activeElement?.getAttribute('data-photo');
     list.style.width = `${cards.length * STEP_PX}px`;
     const chosen = shown?.photo.id;
@@ -30,18 +30,18 @@ export function showGallery(store, open) {
     if (!chosen) list.firstElementChild?.setAttribute('tabindex', '0');
     if (focused) focusOn(list, focused);
   };
-  film.addEventListener('scroll', () => draw(), { passive: true });
-  new ResizeObserver(() => draw()).observe(film);
+  film.addEventListener('scroll', draw, { passive: true });
+  new ResizeObserver(draw).observe(film);
   list.addEventListener('click', (event) => {
     const id = /** @type {HTMLElement} */ (event.target).closest('[data-photo]')?.getAttribute('data-photo');
     const card = store.state.cards.find((each) => each.id === id);
     if (card) open(card);
   });
   list.addEventListener('keydown', (event) => moveByKey(event, store, open));
-  store.on(['cards'], () => draw(true));
+  store.on(['cards'], draw);
   let shown = '';
   store.on(['document'], ({ document: opened, cards }) => {
-    draw(true);
+    draw();
     if (!opened || opened.photo.id === shown) return;
     shown = opened.photo.id;
     const place = cards.findIndex((each) => each.id === shown);

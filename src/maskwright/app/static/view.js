@@ -249,17 +249,18 @@ export class Viewport {
    */
   paintOutline(context, object, scale, seen) {
     if (!object.box || this.mattes?.drawn(object, 'alpha')) return;
-    this.ring(context, this.layerOf(object), scale, seen, object.colour, 1.25);
+    this.ring(context, this.layerOf(object), object.box, { scale, seen, colour: object.colour, reach: 1.25 });
   }
 
   /**
+   * Draw a line around a mask; only what lies near its box is touched.
    * @param {CanvasRenderingContext2D} context @param {MaskLayer} layer
-   * @param {number} scale @param {import('./rle.js').Box} seen @param {string} colour @param {number} reach in CSS pixels
+   * @param {import('./rle.js').Box} box of the mask
+   * @param {{scale: number, seen: import('./rle.js').Box, colour: string, reach: number}} how `reach` in CSS pixels
    */
-  ring(context, layer, scale, seen, colour, reach) {
-    const mask = this.cleared(this.scratch[0]);
+  ring(context, layer, box, { scale, seen, colour, reach }) {
+    const [mask, around] = this.scratch.map((canvas) => this.clipped(this.cleared(canvas), box));
     layer.draw(mask, scale, seen, this.isSharp);
-    const around = this.cleared(this.scratch[1]);
     around.setTransform(1, 0, 0, 1, 0, 0);
     const step = reach * this.ratio;
     for (const [dx, dy] of [[-step, 0], [step, 0], [0, -step], [0, step]]) around.drawImage(this.scratch[0], dx, dy);
@@ -267,7 +268,21 @@ export class Viewport {
     around.globalCompositeOperation = 'source-in';
     around.fillStyle = colour;
     around.fillRect(0, 0, this.scratch[1].width, this.scratch[1].height);
-    stamp(context, this.scratch[1], 'source-over');
+    stamp(this.clipped(context, box), this.scratch[1], 'source-over');
+    for (const each of [mask, around, context]) each.restore();
+  }
+
+  /**
+   * Let a context draw near a box of the photo only, until `restore`.
+   * @param {CanvasRenderingContext2D} context @param {import('./rle.js').Box} box
+   */
+  clipped(context, [x0, y0, x1, y1]) {
+    const far = 4 / this.view.zoom;
+    context.save();
+    context.beginPath();
+    context.rect(x0 - far, y0 - far, x1 - x0 + 2 * far, y1 - y0 + 2 * far);
+    context.clip();
+    return context;
   }
 
   /** @param {PageObject} object */
@@ -312,7 +327,8 @@ export class Viewport {
     context.globalAlpha = 0.35;
     layer.draw(context, scale, seen, this.isSharp);
     context.globalAlpha = 1;
-    this.ring(context, layer, scale, seen, '#ffffff', 1.5);
+    const box = /** @type {import('./rle.js').Box} */ (subject.box);
+    this.ring(context, layer, box, { scale, seen, colour: '#ffffff', reach: 1.5 });
   }
 
   /** @param {CanvasRenderingContext2D} context @param {import('./document.js').Document} document */
