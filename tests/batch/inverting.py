@@ -49,7 +49,7 @@ class Inverting:
         if photo.content == b"hang":
             time.sleep(1000)
         if photo.content == b"swell":
-            return bytes(1 << 40)
+            return len(bytes(5 << 28))
         return read_photo(photo.content).pixels
 
     def load(self):
@@ -124,7 +124,7 @@ def leave(job):
 
 
 def swell(job):
-    return bytes(1 << 40)
+    return len(bytes(3 << 28))
 
 
 def hang(job):

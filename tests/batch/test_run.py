@@ -73,6 +73,7 @@ def test_every_bad_file_is_named_and_every_good_one_done(photos, tmp_path):
     for path in bad:
         assert display_name(path).split("/")[-1] in rows[path].error
     assert "SIGABRT" in rows["crash.png"].error and "within 8 s" in rows["hang.png"].error
+    assert "not enough memory" in rows["swell.png"].error
     assert "empty file" in rows["zero.jpg"].error and "a pipe" in rows["pipe.jpg"].error
     assert "leads back to itself" in rows["deep/loop"].error
 
