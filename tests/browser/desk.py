@@ -97,18 +97,21 @@ class Desk:
             self.page.mouse.move(*self.place(*point), steps=4)
         self.page.mouse.up()
 
-    def colour(self, x, y):
-        """Return the colour of the painted photo at a photo pixel, as (r, g, b, alpha)."""
+    def colour(self, x, y, *, of="picture"):
+        """Return the colour of a canvas at a photo pixel, as (r, g, b, alpha).
+
+        `picture` is the painted photo, `canvas` what moves above it.
+        """
         left, top = self.place(x, y)
         box = self.canvas.bounding_box()
         return tuple(
             self.page.evaluate(
-                """([x, y]) => {
-                    const context = document.getElementById('picture').getContext('2d');
+                """([x, y, of]) => {
+                    const context = document.getElementById(of).getContext('2d');
                     const place = [x, y].map((each) => each * devicePixelRatio);
                     return [...context.getImageData(...place, 1, 1).data];
                 }""",
-                [left - box["x"], top - box["y"]],
+                [left - box["x"], top - box["y"], of],
             )
         )
 
