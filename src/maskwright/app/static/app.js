@@ -319,8 +319,8 @@ function statusOf({ encoding, waiting, lost, busy, held, document: shown }) {
   if (lost) return { text: `connection lost${waiting ? `, ${waiting} waiting` : ''}; trying again…`, kind: 'bad' };
   if (!held) return { text: 'open in another tab', kind: 'bad' };
   if (!shown) return { text: 'opening…', kind: 'busy' };
-  if (encoding.state === 'encoding') return { text: `encoding… ${encoding.seconds.toFixed(1)} s`, kind: 'busy' };
-  if (encoding.state === 'waiting') return { text: 'waiting to encode…', kind: 'busy' };
+  const isEncoded = encoding.state === 'ready' || encoding.state === 'failed';
+  if (!isEncoded) return { text: `encoding… ${encoding.seconds.toFixed(1)} s`, kind: 'busy' };
   if (waiting) return { text: 'working…', kind: 'busy' };
   if (busy) return { text: busy, kind: 'busy' };
   if (encoding.state === 'failed') return { text: 'clicks cannot be answered; painting works', kind: 'bad' };

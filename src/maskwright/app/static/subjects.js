@@ -32,8 +32,13 @@ export function showSubjects(store, does) {
     card.hidden = !subjects.length;
     clear(list);
     const found = [...subjects].sort((a, b) => b.area - a.area).slice(0, 24);
+    /** @type {Map<string, number>} */
+    const seen = new Map();
     for (const subject of found) {
-      const chip = button(subject.category, { class: 'chip', title: `Take the ${subject.category}` });
+      const count = (seen.get(subject.category) ?? 0) + 1;
+      seen.set(subject.category, count);
+      const name = count > 1 ? `${subject.category} ${count}` : subject.category;
+      const chip = button(name, { class: 'chip', title: `Take the ${name}` });
       chip.addEventListener('click', () => does.take(subject.number));
       chip.addEventListener('pointerenter', () => point(subject.number));
       chip.addEventListener('pointerleave', () => point(null));

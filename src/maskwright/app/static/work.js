@@ -209,11 +209,14 @@ export class Work {
 
   /** Follow the encoding of the photo until it is ready. @param {number} visit */
   async watchEncoding(visit) {
+    const began = performance.now();
     while (visit === this.visit) {
       try {
         const encoding = await get(this.path('encoding'));
         if (visit !== this.visit) return;
-        this.store.set({ encoding });
+        const waited = (performance.now() - began) / 1000;
+        const seconds = encoding.state === 'ready' ? encoding.seconds : Math.max(encoding.seconds, waited);
+        this.store.set({ encoding: { ...encoding, seconds } });
         if (encoding.state === 'failed') this.tell.failed(new Error(encoding.error ?? 'the photo could not be encoded'));
         if (encoding.state === 'ready' || encoding.state === 'failed') break;
       } catch {
