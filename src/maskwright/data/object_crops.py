@@ -32,9 +32,12 @@ class ObjectCropPlan:
     Attributes:
         side_px: Side of a crop.
         whole_probability: How often the whole photo is shown.
+        whole_extent: Range of its longer side then, of the side of the crop; more than 1 cuts off
+            some of it, and leaves less of the crop empty.
         extent: Range of an object's longer side in the others, of the side of the crop.
         most_enlarged: A photo is never enlarged more than this.
         turn_degrees: Standard deviation of the turn.
+        most_stretched: Largest logarithm of what width is stretched and height pressed by.
         join_probability: How often a region and its neighbour are one object.
         share: Range of the crop that an object may cover.
         second_probability: How often a composite shows another foreground beside the object.
@@ -43,9 +46,11 @@ class ObjectCropPlan:
 
     side_px: int = 256
     whole_probability: float = 0.4
+    whole_extent: tuple[float, float] = (0.8, 1.0)
     extent: tuple[float, float] = (0.2, 1.2)
     most_enlarged: float = 2.5
     turn_degrees: float = 7.0
+    most_stretched: float = 0.08
     join_probability: float = 0.2
     share: tuple[float, float] = (0.004, 0.9)
     second_probability: float = 0.4
@@ -198,7 +203,7 @@ def recorded(
         most_noise: Largest standard deviation, of 255.
     """
     if rng.random() < 0.75:
-        image = np.asarray(cv2.LUT(image, _light(rng)), np.uint8)
+        image = in_other_light(image, rng)
     if rng.random() < 0.3:
         hue = int(rng.integers(-12, 13))
         image = in_hsv(image, saturation=rng.uniform(0.4, 1.5), hue=hue)
@@ -219,6 +224,13 @@ def recorded(
     return image
 
 
+def in_other_light(
+    image: UInt8[np.ndarray, "h w 3"], rng: np.random.Generator
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Return a picture in another exposure, white balance and contrast."""
+    return np.asarray(cv2.LUT(image, _light(rng)), np.uint8)
+
+
 def _light(rng: np.random.Generator) -> UInt8[np.ndarray, "1 256 3"]:
     """Return a table of another exposure, white balance and contrast."""
     values = (np.arange(256) / 255) ** np.exp(rng.uniform(-0.35, 0.35))
@@ -237,10 +249,10 @@ def view_of_photo(
     """Return the map of a photo to a crop that shows all of it, or an object of it nearer."""
     side, whole = plan.side_px, np.array(size[::-1], float)
     if rng.random() < plan.whole_probability:
-        scale = side / whole.max() * float(rng.uniform(0.8, 1))
+        scale = side / whole.max() * float(rng.uniform(*plan.whole_extent))
         centre, half = whole / 2, scale * whole / 2
-        target = side / 2 + rng.uniform(-1, 1, 2) * np.maximum(side / 2 - half, 0)
-        return _view(rng, centre, target, scale=scale, turn_degrees=0.0)
+        target = side / 2 + rng.uniform(-1, 1, 2) * np.abs(side / 2 - half)
+        return _view(rng, centre, target, scale=scale, turn_degrees=0.0, plan=plan)
     low, high = np.array(box[:2], float), np.array(box[2:], float)
     scale = side / (high - low).max() * float(np.exp(rng.uniform(*np.log(plan.extent))))
     scale = float(np.clip(scale, 0.9 * side / whole.max(), plan.most_enlarged))
@@ -250,7 +262,7 @@ def view_of_photo(
     ends = np.stack([side - scale * (whole - centre), scale * centre])
     target = np.clip(target, ends.min(axis=0), ends.max(axis=0))
     turn = plan.turn_degrees if rng.random() < 0.5 else 0.0
-    return _view(rng, centre, target, scale=scale, turn_degrees=turn)
+    return _view(rng, centre, target, scale=scale, turn_degrees=turn, plan=plan)
 
 
 def view_of_thing(rng: np.random.Generator, size: tuple[int, int], *, plan: ObjectCropPlan) -> View:
@@ -259,7 +271,8 @@ def view_of_thing(rng: np.random.Generator, size: tuple[int, int], *, plan: Obje
     centre = np.array(size[::-1]) / 2
     target = plan.side_px * rng.uniform(0.15, 0.85, 2)
     turn = 3 * plan.turn_degrees
-    return _view(rng, centre, target, scale=min(scale, plan.most_enlarged), turn_degrees=turn)
+    scale = min(scale, plan.most_enlarged)
+    return _view(rng, centre, target, scale=scale, turn_degrees=turn, plan=plan)
 
 
 def _view(
@@ -269,10 +282,11 @@ def _view(
     *,
     scale: float,
     turn_degrees: float,
+    plan: ObjectCropPlan,
 ) -> View:
-    """Return the map that lays `centre` on `target`, turned, stretched a little, mirrored."""
+    """Return the map that lays `centre` on `target`, turned, stretched, mirrored."""
     angle = np.deg2rad(rng.normal(0, turn_degrees))
-    stretch = np.exp(rng.uniform(-0.08, 0.08))
+    stretch = np.exp(rng.uniform(-plan.most_stretched, plan.most_stretched))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     linear = scale * turn @ np.diag([stretch, 1 / stretch])
     if rng.random() < 0.5:

@@ -22,6 +22,7 @@ from maskwright.data.object_crops import (
     Thing,
     backdrop,
     drawn_noise,
+    in_other_light,
     recorded,
     seen_through,
     view_of_photo,
@@ -30,8 +31,14 @@ from maskwright.data.object_crops import (
 from maskwright.data.scenes import Part, Scene
 from maskwright.data.segment_samples import Known, segment_tensors
 
-_OF_SCENES = ObjectCropPlan(whole_probability=0.55, extent=(0.3, 1.1), turn_degrees=5.0)
-_OF_THINGS = ObjectCropPlan(extent=(0.25, 1.0), turn_degrees=5.0)
+_OF_SCENES = ObjectCropPlan(
+    whole_probability=0.5,
+    whole_extent=(0.9, 1.5),
+    extent=(0.3, 1.2),
+    turn_degrees=10.0,
+    most_stretched=0.2,
+)
+_OF_THINGS = ObjectCropPlan(extent=(0.25, 1.2), turn_degrees=7.0, most_stretched=0.3)
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,7 @@ class SegmentCropPlan:
         pasted: How likely 0, 1, 2, … things are pasted into a photo.
         pasted_alone: The same of a backdrop.
         matted_probability: How often a pasted thing is one with an alpha, if there are some.
+        relit_probability: How often what is pasted comes in a light of its own.
         least_share: Of a crop; of what is smaller, or covered up to so little, nothing is asked.
         most: Targets of a sample.
         scenes: How photos are varied.
@@ -51,10 +59,11 @@ class SegmentCropPlan:
     """
 
     side_px: int = 320
-    backdrop_probability: float = 0.2
-    pasted: tuple[float, ...] = (0.75, 0.2, 0.05)
+    backdrop_probability: float = 0.3
+    pasted: tuple[float, ...] = (0.55, 0.33, 0.12)
     pasted_alone: tuple[float, ...] = (0.05, 0.5, 0.3, 0.15)
     matted_probability: float = 0.4
+    relit_probability: float = 0.5
     least_share: float = 0.003
     most: int = 24
     scenes: ObjectCropPlan = field(default=_OF_SCENES)
@@ -166,7 +175,7 @@ class SegmentCrops(Dataset[dict[str, Tensor]]):
             size = matted.thing.levels[0].shape[:2]
             view = view_of_thing(rng, (size[0], size[1]), plan=_sided(plan.things, plan.side_px))
             layer = seen_through(matted.thing.levels, view, plan.side_px, border=(0, 0, 0, 0))
-            crop.paste(layer[..., :3], layer[..., 3], matted.category)
+            crop.paste(self._relit(layer[..., :3], rng), layer[..., 3], matted.category)
             return
         scene, part = self._draw(rng)
         left, top, right, bottom = part.box
@@ -177,7 +186,15 @@ class SegmentCrops(Dataset[dict[str, Tensor]]):
         alpha = seen_through((mask,), view, plan.side_px, border=(0,))
         image = seen_through(scene.levels, view, plan.side_px, border=OUTSIDE)
         soft = np.asarray(cv2.GaussianBlur(alpha, (3, 3), 0), np.uint8)
-        crop.paste(image, soft, category_of(part.labels[0], categories=found.categories))
+        category = category_of(part.labels[0], categories=found.categories)
+        crop.paste(self._relit(image, rng), soft, category)
+
+    def _relit(
+        self, image: UInt8[np.ndarray, "h w 3"], rng: np.random.Generator
+    ) -> UInt8[np.ndarray, "h w 3"]:
+        if rng.random() >= self.plan.relit_probability:
+            return image
+        return in_other_light(np.ascontiguousarray(image), rng)
 
     def _draw(self, rng: np.random.Generator) -> tuple[Scene, Part]:
         scenes = self.scenes[int(rng.choice(len(self.shares), p=self.shares))]
