@@ -3,7 +3,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from maskwright.inference.enlarge import enlarged_mask, enlarged_probability
+from maskwright.inference import enlarge
+from maskwright.inference.enlarge import enlarged_changes, enlarged_mask, enlarged_probability
+from maskwright.structures import rle
 
 
 def margin(rows, columns, seed=0):
@@ -36,6 +38,18 @@ def test_mask_and_probability_are_those_of_bilinear_interpolation(size, seen):
     probability = enlarged_probability(x, size, seen=seen)
     assert probability.dtype == np.float32
     np.testing.assert_allclose(probability, 1 / (1 + np.exp(-expected)), atol=1e-6)
+
+
+@pytest.mark.parametrize("level", [-9, -1, 0, 1, 9])
+@pytest.mark.parametrize(
+    "size,seen",
+    [((97, 61), (43, 31)), ((5, 7), (43, 31)), ((1, 1), (32, 32)), ((600, 40), (43, 31))],
+)
+def test_the_runs_are_those_of_the_mask(size, seen, level, monkeypatch):
+    monkeypatch.setattr(enlarge, "_EDGES", 7)
+    x = margin(11, 8) + np.float32(level)
+    changes = enlarged_changes(x, size, seen=seen)
+    assert rle.from_changes(changes, size) == rle.encode(enlarged_mask(x, size, seen=seen))
 
 
 def test_what_was_seen_as_it_is_gets_torchs_interpolation():

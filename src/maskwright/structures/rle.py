@@ -22,14 +22,11 @@ _MAX_PIXELS = 2**32 - 1  # runs are 32-bit numbers in COCO's own code
 
 def encode(mask: Bool[np.ndarray, "h w"]) -> dict[str, Any]:
     """Return `{"size": [h, w], "counts": str}` for a mask; True is the object."""
-    height, width = mask.shape
     pixels = mask.ravel(order="F")
     changes = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
-    edges = np.concatenate([[0], changes, [pixels.size]])
-    runs = np.diff(edges)
     if pixels.size and pixels[0]:
-        runs = np.concatenate([[0], runs])
-    return {"size": [height, width], "counts": _to_text(runs)}
+        changes = np.concatenate([[0], changes])
+    return from_changes(changes, (mask.shape[0], mask.shape[1]))
 
 
 def encode_labels(labels: Integer[np.ndarray, "h w"]) -> dict[int, dict[str, Any]]:
@@ -52,14 +49,24 @@ def encode_labels(labels: Integer[np.ndarray, "h w"]) -> dict[int, dict[str, Any
     }
 
 
-def from_spans(found: Int[np.ndarray, "span 2"], size: tuple[int, int]) -> dict[str, Any]:
-    """Return the RLE of spans as `spans` gives them: sorted, not touching, within `size`."""
+def from_changes(changes: Int[np.ndarray, " change"], size: tuple[int, int]) -> dict[str, Any]:
+    """Return the RLE of a mask that begins as background and changes where it is said.
+
+    Args:
+        changes: Rising pixel numbers, counted down the columns: the object begins at the first,
+            ends before the second, and so on.
+        size: Height and width.
+    """
     height, width = size
-    edges = np.concatenate([[0], found.ravel(), [height * width]])
-    runs = np.diff(edges)
+    runs = np.diff(np.concatenate([[0], changes, [height * width]]))
     if len(runs) > 1 and runs[-1] == 0:
         runs = runs[:-1]
     return {"size": [height, width], "counts": _to_text(runs)}
+
+
+def from_spans(found: Int[np.ndarray, "span 2"], size: tuple[int, int]) -> dict[str, Any]:
+    """Return the RLE of spans as `spans` gives them: sorted, not touching, within `size`."""
+    return from_changes(found.ravel(), size)
 
 
 def decode(rle: Mapping[str, Any]) -> Bool[np.ndarray, "h w"]:
