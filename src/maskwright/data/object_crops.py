@@ -46,7 +46,7 @@ class ObjectCropPlan:
 
     side_px: int = 256
     whole_probability: float = 0.4
-    whole_extent: tuple[float, float] = (0.8, 1.0)
+    whole_extent: tuple[float, float] = (0.85, 1.3)
     extent: tuple[float, float] = (0.2, 1.2)
     most_enlarged: float = 2.5
     turn_degrees: float = 7.0
