@@ -26,6 +26,7 @@ from maskwright.runs.outcome import Problem, problem_of
 _ALONE = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _COUNT, _LENGTH = struct.Struct("<I"), struct.Struct("<Q")
 _PIPE_BYTES = 1 << 20
+_NICE = 10  # the networks, whose threads wait for each other, go first
 
 log = logging.getLogger(__name__)
 
@@ -249,6 +250,8 @@ def serve(stream: BinaryIO, answers: BinaryIO) -> None:
 
 
 def _main() -> None:
+    if sys.platform != "win32":
+        os.nice(_NICE)
     # What libraries print must not get between the answers.
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)

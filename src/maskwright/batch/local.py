@@ -23,6 +23,9 @@ class LocalEngine:
 
     def __init__(self, job: Job, *, workers: int = 0, limits: Limits | None = None) -> None:
         count = workers or default_workers()
+        # Threads of the networks that wait for each other leave the core to a codec, instead of
+        # spinning; read by OpenMP when torch is loaded.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         self._pipeline = Pipeline(job, workers=count, limits=limits or default_limits(count))
 
     def outcomes(self, tasks: Iterator[Task]) -> Iterator[Outcome]:
