@@ -6,8 +6,10 @@ python -m benchmarks.processes [--data DIR] [--only RECIPE…] [--precision fp32
 The small recipes learn from the real data of `--data`, or from drawn data without; the papers',
 from noise, on few small crops. A row compares the sums of the losses, step by step: the largest
 difference of those of two processes to those of one, relative to the latter. In fp32 that is what
-users see; with the network in fp64, what is left once rounding hardly matters. Appends to
-benchmarks/results/processes.csv and writes processes.md from each recipe's last rows there.
+users see; with the network in fp64, what is left once rounding hardly matters. How much rounding
+matters to a recipe by itself is seen in one process whose start is moved by as much: each weight
+by one unit in its last place, up or down. Appends to benchmarks/results/processes.csv and writes
+processes.md from each recipe's last rows there.
 """
 
 import argparse
@@ -24,6 +26,7 @@ import numpy as np
 import torch
 from accelerate.utils import set_seed
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import nn
 from torch.utils.data import Dataset
 
 from benchmarks.record import RESULTS, append_csv, provenance
@@ -60,6 +63,8 @@ RECIPES = {
     "reconstruction": "drawn=700 batch=100",
 }
 HEADER = ["recipe", "precision", "settings", "first_loss", "last_loss", "largest_difference"]
+HEADER += ["start_moved"]
+WAYS = ("users", "double", "moved")
 
 
 class InDouble(Dataset[Batch]):
@@ -76,16 +81,35 @@ class InDouble(Dataset[Batch]):
         return {n: x.double() if x.is_floating_point() else x for n, x in sample.items()}
 
 
-def train_in_double(recipe: str, overrides: Mapping[str, str]) -> None:
-    """Train as `maskwright train` does, the network in fp64."""
-    torch.set_default_dtype(torch.float64)
+def train_as(way: str, recipe: str, overrides: Mapping[str, str]) -> None:
+    """Train as `maskwright train` does, but for one thing.
+
+    Args:
+        way: "double": the network is in fp64; "moved": its start is rounded otherwise.
+        recipe: Its name.
+        overrides: Its settings.
+    """
+    if way == "double":
+        torch.set_default_dtype(torch.float64)
     name, module = find_recipe(recipe)
     settings = with_overrides(module.Settings(), overrides)
     set_seed(settings.seed)
     job = module.job(settings)
-    job.model.double()
-    job = replace(job, dataset=InDouble(job.dataset), validate=None, paper=None, workers=0)
-    train(job, folder=Path("runs") / name)
+    if way == "double":
+        job.model.double()
+        job = replace(job, dataset=InDouble(job.dataset), workers=0)
+    else:
+        move(job.model)
+    train(replace(job, validate=None, paper=None), folder=Path("runs") / name)
+
+
+def move(model: nn.Module) -> None:
+    """Move each weight by one unit in its last place, up or down."""
+    draw = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for weight in model.parameters():
+            up = torch.randint(2, weight.shape, generator=draw) * 2 - 1
+            weight.copy_(torch.nextafter(weight, weight + up))
 
 
 def draw_data(folder: Path) -> None:
@@ -114,7 +138,7 @@ def draw_data(folder: Path) -> None:
 
 
 def losses_of(
-    recipe: str, settings: Sequence[str], folder: Path, *, launcher: str, precision: str = "fp32"
+    recipe: str, settings: Sequence[str], folder: Path, *, launcher: str, way: str = WAYS[0]
 ) -> list[float]:
     """Return the sum of the losses of each step of a run.
 
@@ -123,13 +147,13 @@ def losses_of(
         settings: Each "key=value".
         folder: Where it runs, empty.
         launcher: A key of `LAUNCHERS`, or empty for one process.
-        precision: "fp32" or "fp64".
+        way: One of `WAYS`.
     """
     folder.mkdir(parents=True)
     start = [sys.executable, *(["-m", *LAUNCHERS[launcher]] if launcher else [])]
     command = [*start, "-m", "maskwright", "train", recipe, *(f"--set={x}" for x in settings)]
-    if precision == "fp64":
-        command = [*start, "-m", "benchmarks.processes", "--double", recipe, *settings]
+    if way != WAYS[0]:
+        command = [*start, "-m", "benchmarks.processes", "--as", way, recipe, *settings]
     environment = {"OMP_NUM_THREADS": "1", **os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
@@ -165,16 +189,24 @@ def compare(
     name = recipe.split()[0]
     if "steps" not in RECIPES[recipe]:
         settings.append(f"steps={STEPS}")
-    alone, together = (
-        losses_of(name, settings, folder / recipe / place, launcher=start, precision=precision)
-        for place, start in (("1", ""), ("2", launcher))
+    way = "double" if precision == "fp64" else WAYS[0]
+    runs = [("1", "", way), ("2", launcher, way), ("moved", "", "moved")]
+    alone, together, moved = (
+        losses_of(name, settings, folder / recipe / place, launcher=start, way=how)
+        for place, start, how in runs
     )
-    if not len(alone) == len(together) == STEPS:
+    if not len(alone) == len(together) == len(moved) == STEPS:
         raise SystemExit(f"{recipe}: expected {STEPS} steps, got {len(alone)}, {len(together)}")
-    largest = np.max(np.abs(np.subtract(together, alone)) / np.abs(alone))
+    largest = largest_difference(together, alone)
     shown = RECIPES[recipe].replace("{data}", "data=DIR" if places["data"] else "")
     values = [precision, shown.strip(), f"{alone[0]:.5g}", f"{alone[-1]:.5g}", f"{largest:.1e}"]
+    values.append(f"{largest_difference(moved, alone):.1e}")
     return dict(zip(HEADER, [recipe, *values], strict=True))
+
+
+def largest_difference(losses: Sequence[float], to: Sequence[float]) -> float:
+    """Return the largest relative difference of any step."""
+    return float(np.max(np.abs(np.subtract(losses, to)) / np.abs(to)))
 
 
 def write_table(file: Path) -> str:
@@ -185,15 +217,20 @@ def write_table(file: Path) -> str:
         "# One process and two",
         "",
         f"{STEPS} steps at equal global batch; the largest relative difference of the sum of the"
-        " losses of any step. Settings, dates and commits are in `processes.csv`.",
+        " losses of any step. The last column has nothing to do with processes: one process, each"
+        " weight of its start moved by one unit in the last place. Settings, dates and commits are"
+        " in `processes.csv`.",
         "",
-        "| recipe | first loss | last loss | difference in fp32 | with the network in fp64 |",
-        "|---|--:|--:|--:|--:|",
+        "| recipe | first loss | last loss | difference in fp32 | with the network in fp64 |"
+        " start moved |",
+        "|---|--:|--:|--:|--:|--:|",
     ]
     for name in RECIPES:
         if (name, "fp32") in rows:
-            cells = [rows[name, "fp32"][key] for key in HEADER[3:]]
+            row = rows[name, "fp32"]
+            cells = [row[key] for key in HEADER[3:6]]
             cells.append(rows.get((name, "fp64"), {}).get("largest_difference", ""))
+            cells.append(row.get("start_moved") or "")
             page.append(f"| {name} | {' | '.join(cells)} |")
     text = "\n".join([*page, ""])
     file.with_suffix(".md").write_text(text)
@@ -207,10 +244,11 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=RECIPES, help="some recipes")
     parser.add_argument("--launch", choices=LAUNCHERS, default="torchrun")
     parser.add_argument("--precision", choices=("fp32", "fp64"), default="fp32")
-    parser.add_argument("--double", nargs="+", metavar="WORD", help="a recipe and its settings")
+    parser.add_argument("--as", nargs="+", dest="told", metavar="WORD", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.double:
-        train_in_double(given.double[0], parse_settings(given.double[1:]))
+    if given.told:
+        way, recipe, *words = given.told
+        train_as(way, recipe, parse_settings(words))
         return
     about, file = provenance("processes"), RESULTS / "processes.csv"
     with tempfile.TemporaryDirectory() as place:

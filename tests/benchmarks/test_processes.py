@@ -2,9 +2,11 @@ import csv
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
 from benchmarks import processes
-from benchmarks.processes import ALLOWED, HEADER, RECIPES, compare, draw_data, write_table
+from benchmarks.processes import ALLOWED, HEADER, RECIPES, compare, draw_data, move, write_table
 from maskwright.training.recipe import HERE
 
 DATA = Path(__file__).parents[3] / "shared/data"
@@ -22,10 +24,12 @@ def test_the_table_has_the_last_row_of_each_recipe(tmp_path):
         writer.writeheader()
         for precision, difference in (("fp32", "3e-03"), ("fp32", "2e-06"), ("fp64", "1e-08")):
             writer.writerow(
-                dict(zip(HEADER, ["a2u", precision, "", "2", "1", difference], strict=True))
+                dict(
+                    zip(HEADER, ["a2u", precision, "", "2", "1", difference, "5e-05"], strict=True)
+                )
             )
     text = write_table(file)
-    assert "| a2u | 2 | 1 | 2e-06 | 1e-08 |" in text and "3e-03" not in text
+    assert "| a2u | 2 | 1 | 2e-06 | 1e-08 | 5e-05 |" in text and "3e-03" not in text
     assert (tmp_path / "processes.md").read_text() == text
 
 
@@ -36,12 +40,21 @@ def test_losses_are_read_from_a_run_s_events_and_a_difference_is_seen(tmp_path, 
         for seed, folder in ((0, tmp_path / "a"), (1, tmp_path / "b"))
     ]
     assert len(runs[0]) == len(runs[1]) == 3
-    found = iter([runs[0] * 7, runs[1] * 7])
+    found = iter([runs[0] * 7, runs[1] * 7, runs[0] * 7])
     monkeypatch.setattr(processes, "STEPS", 21)
     monkeypatch.setattr(processes, "losses_of", lambda *_, **__: next(found))
     row = compare("a2u", {"data": "", "real": "", "drawn": ""}, tmp_path, launcher="torchrun")
     expected = max(abs(b - a) / a for a, b in zip(*runs, strict=True))
     assert float(row["largest_difference"]) == pytest.approx(expected, rel=0.1) and expected > 0
+    assert float(row["start_moved"]) == 0
+
+
+def test_weights_are_moved_by_one_unit_in_the_last_place():
+    layer, moved = nn.Linear(40, 30), nn.Linear(40, 30)
+    moved.load_state_dict(layer.state_dict())
+    move(moved)
+    by = ((moved.weight - layer.weight).abs() / layer.weight.abs()).detach()
+    assert 0 < by.min() and by.max() <= torch.finfo(torch.float32).eps
 
 
 @pytest.mark.slow
