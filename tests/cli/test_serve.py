@@ -90,11 +90,42 @@ def test_wrong_use_is_said_at_once(tmp_path, folder, capsys):
         ([str(tmp_path / "nix")], "expected a folder of photos, there is no"),
         ([str(folder), "--model", "nix"], "expected a model's name or a .safetensors file"),
         ([str(folder), "--max-pixels", "many"], "--max-pixels must be a number of pixels"),
+        ([str(folder), "--import", str(tmp_path / "x")], "expected annotations, there is no"),
         ([str(folder), "--port", "70000"], "invalid value for '--port'"),
         ([str(folder), "--host", "203.0.113.7", "-q"], "expected an address of this machine"),
     ):
         assert run(["serve", *arguments]) == 1
         assert line in capsys.readouterr().err
+
+
+def test_annotations_are_imported_once_and_bad_ones_are_one_line(
+    tmp_path, folder, capsys, monkeypatch
+):
+    from maskwright.app import run as module
+    from maskwright.app.journal import open_journal, photo_id
+
+    monkeypatch.setattr(module.uvicorn.Server, "run", lambda *_, sockets: None)
+    mask = np.zeros((60, 80), np.uint8)
+    mask[10:20, 30:50] = 255
+    (tmp_path / "masks").mkdir()
+    Image.fromarray(mask).save(tmp_path / "masks" / "a.png")
+    bad = tmp_path / "bad.json"
+    bad.write_text('{"shapes": [{"label": "dog", "points": [[1, 2]], "shape_type": "polygon"}]}')
+    command = ["serve", str(folder), "--port", "0", "--import", str(tmp_path / "masks")]
+    assert run([*command, "--import", str(bad)]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == "" and "bad.json" in shown.err and shown.err.count("\n") == 1
+    for told in (
+        "objects imported: 1, into photos: 1\n",
+        "objects imported: 0, into photos: 0; photos left alone, worked on already: 1\n",
+    ):
+        assert run(command) == 0
+        assert capsys.readouterr().err == told
+        journal = open_journal(folder)
+        (one,) = journal.document(photo_id("a.png")).objects
+        assert (one.name, one.area_and_box()) == ("a", (200, (30, 10, 50, 20)))
+        assert len(journal.entries(photo_id("a.png"))) == 2
+        journal.close()
 
 
 def test_commercial_refuses_networks_that_may_not_be_used_so(folder, capsys):

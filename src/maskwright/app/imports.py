@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from maskwright.errors import DataError
+from maskwright.formats.annotated import Annotated
 from maskwright.formats.coco import CocoInstances
 from maskwright.formats.label_map import read_label_map
 from maskwright.formats.labelme import read_labelme
@@ -18,11 +19,14 @@ from maskwright.image.labels import read_labels
 from maskwright.image.photo import DEFAULT_MAX_PIXELS
 from maskwright.image.source import SUFFIXES, display_name
 from maskwright.structures import rle
+from maskwright.structures.class_list import ClassList
 from maskwright.structures.segmentation import Segmentation
 
 MOST_LABELS = 64
 """A picture with more values than these is a mask with a soft edge, not a map of labels."""
 _KIND = "annotations (COCO's or labelme's JSON)"
+_NO_LABELS = ClassList(("object",))  # of a labelme file in which nothing is marked
+Several = CocoInstances | PanopticMaps
 Rle = dict[str, Any]
 
 
@@ -63,21 +67,30 @@ def objects_from(
     file = Path(path)
     suffix = file.suffix.lower()
     if suffix == ".json":
-        return _named(_from_json(file, photo), photo, file)
+        found = open_json(file)
+        if isinstance(found, Several):
+            names = [found.photo(index) for index in range(len(found))]
+            found = found[_place(names, photo.name, file)]
+        return fitting(found.segmentation, photo, file)
     if suffix not in SUFFIXES:
         raise DataError(
             f"{display_name(file)}: expected {_KIND} or a picture, got {suffix or 'no suffix'};"
             " convert it"
         )
     if suffix == ".png" and file.with_suffix(".json").is_file():
-        return _named(read_label_map(file), photo, file)
+        return fitting(read_label_map(file), photo, file)
     return _from_picture(file, photo, max_pixels)
 
 
-def _from_json(file: Path, photo: Sized) -> Segmentation:
+def open_json(file: Path) -> Several | Annotated:
+    """Return COCO's annotations of several photos, to be decoded one by one, or labelme's of one.
+
+    Raises:
+        DataError: If the file is neither, or damaged; names it and the object.
+    """
     content = read_object(file, _KIND, ())
     if "shapes" in content:
-        return read_labelme(file).segmentation
+        return read_labelme(file, classes=None if content["shapes"] else _NO_LABELS)
     rows = content.get("annotations")
     if not isinstance(rows, list) or not isinstance(content.get("images"), list):
         raise DataError(
@@ -85,9 +98,7 @@ def _from_json(file: Path, photo: Sized) -> Segmentation:
             " and annotations; choose another file"
         )
     is_panoptic = any(isinstance(row, dict) and "segments_info" in row for row in rows)
-    found = PanopticMaps(file) if is_panoptic else CocoInstances(file)
-    names = [found.photo(index) for index in range(len(found))]
-    return found[_place(names, photo.name, file)].segmentation
+    return PanopticMaps(file) if is_panoptic else CocoInstances(file)
 
 
 def _place(names: Sequence[str], wanted: str, file: Path) -> int:
@@ -99,18 +110,23 @@ def _place(names: Sequence[str], wanted: str, file: Path) -> int:
     if wanted in names:
         return names.index(wanted)
     last = PurePosixPath(wanted).name
-    fitting = [place for place, name in enumerate(names) if PurePosixPath(name).name == last]
-    if len(fitting) == 1:
-        return fitting[0]
+    alike = [place for place, name in enumerate(names) if PurePosixPath(name).name == last]
+    if len(alike) == 1:
+        return alike[0]
     shown = ", ".join(display_name(name) for name in names[:3]) + (", …" if len(names) > 3 else "")
-    what = f"{len(fitting)} of its file name" if fitting else f"those of {shown or 'none'}"
+    what = f"{len(alike)} of its file name" if alike else f"those of {shown or 'none'}"
     raise DataError(
         f"{display_name(file)}: expected annotations of {display_name(wanted)}, got {what};"
         " rename the photo or the entry"
     )
 
 
-def _named(found: Segmentation, photo: Sized, file: Path) -> list[tuple[str, Rle]]:
+def fitting(found: Segmentation, photo: Sized, file: Path) -> list[tuple[str, Rle]]:
+    """Return name and mask of each object of a segmentation; crowd regions are left out.
+
+    Raises:
+        DataError: If it is of another size than the photo; names the file.
+    """
     if tuple(found.size) != tuple(photo.size):
         (height, width), (own_height, own_width) = photo.size, found.size
         raise DataError(

@@ -253,16 +253,16 @@ class Journal:
         )
         return [_entry(row) for row in rows]
 
-    def append(self, photo: PhotoRow, entry: Entry) -> None:
-        """Add an entry, which is on the disk when this returns.
+    def append(self, photo: PhotoRow, *entries: Entry) -> None:
+        """Add entries, all or none of them; they are on the disk when this returns.
 
         Args:
-            photo: As it stands after the entry.
-            entry: What was done.
+            photo: As it stands after them.
+            entries: What was done.
 
         Raises:
-            StaleError: If its revision or key is taken: another process has gone on.
-            OutputError: If it cannot be written.
+            StaleError: If a revision or key is taken: another process has gone on.
+            OutputError: If they cannot be written.
         """
         with self._lock, self._writing():
             self._database.execute(
@@ -270,13 +270,16 @@ class Journal:
                 " DO UPDATE SET state = excluded.state, objects = excluded.objects",
                 (photo.id, photo.name, *photo.size, photo.state, photo.objects),
             )
-            self._database.execute(
+            self._database.executemany(
                 "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    *(photo.id, entry.revision, entry.key, entry.kind),
-                    *(json.dumps(entry.action), json.dumps(entry.change)),
-                    *(entry.milliseconds, time.time()),
-                ),
+                [
+                    (
+                        *(photo.id, entry.revision, entry.key, entry.kind),
+                        *(json.dumps(entry.action), json.dumps(entry.change)),
+                        *(entry.milliseconds, time.time()),
+                    )
+                    for entry in entries
+                ],
             )
 
     def _all(self, query: str, *values: Any) -> list[Any]:

@@ -19,6 +19,7 @@ from maskwright.weights.catalog import list_weights
 
 if TYPE_CHECKING:
     from maskwright.app.networks import Loaders, Store
+    from maskwright.app.workplace import Workplace
     from maskwright.inference.matte import Matter
 
 DEFAULT_PORT = 8765
@@ -40,6 +41,15 @@ def serve(
     store: Annotated[
         str | None,
         typer.Option(metavar="STORE", help="Encoded photos: used, and what is missing put there."),
+    ] = None,
+    imports: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--import",
+            metavar="FILE|FOLDER",
+            help="Begin with these annotations (COCO, labelme, masks) where nothing is done yet;"
+            " may be repeated.",
+        ),
     ] = None,
     uploads: Annotated[
         bool, typer.Option("--uploads", help="Let the page add photos to the folder.")
@@ -71,6 +81,9 @@ def serve(
     flags.set_verbosity(quiet=quiet, verbose=verbose)
     if not Path(folder).is_dir():
         raise UsageError(f"expected a folder of photos, there is no {folder}; check the path")
+    for place in imports or ():
+        if not Path(place).exists():
+            raise UsageError(f"expected annotations, there is no {place}; check the path")
     loaders = _loaders(
         model,
         segment_model,
@@ -96,11 +109,34 @@ def serve(
     workplace = Workplace(
         Path(folder), loaders, store=_store(store), uploads=uploads, max_pixels=limit
     )
+    if imports:
+        told = _imported(workplace, [Path(place) for place in imports])
+        if not quiet:
+            print(told, file=sys.stderr)
     if not run_server(workplace, host=host, port=port, say=_say, open_page=open_page):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(DONE)  # threads that still load or compute would make the interpreter abort
     return DONE
+
+
+def _imported(workplace: "Workplace", places: list[Path]) -> str:
+    """Return, in a line, what annotations have become.
+
+    Raises:
+        MaskwrightError: As `app.starts.begin`; the workplace is closed then.
+    """
+    from maskwright.app.starts import begin
+
+    try:
+        begun = begin(places, workplace.gallery, workplace.journal)
+    except BaseException:
+        workplace.close()
+        raise
+    told = f"objects imported: {begun.objects}, into photos: {begun.photos}"
+    if begun.left_alone:
+        told += f"; photos left alone, worked on already: {begun.left_alone}"
+    return told
 
 
 def _say(url: str) -> None:
