@@ -30,6 +30,14 @@ def test_nothing_but_health_is_answered_without_the_token(stranger):
     assert stranger.get("/?token=wrong", headers=COOKIE).status_code == 401
 
 
+@pytest.mark.parametrize("almost", [TOKEN[:-1], TOKEN[:-1] + "u", TOKEN + "t", "u" + TOKEN[1:]])
+def test_the_token_is_compared_to_its_end(stranger, almost):
+    assert stranger.get("/api/project", headers={"x-maskwright-token": almost}).status_code == 401
+    cookie = {"cookie": f"maskwright={almost}"}
+    assert stranger.get("/api/project", headers=cookie).status_code == 401
+    assert stranger.get(f"/?token={almost}").status_code == 401
+
+
 def test_the_link_that_was_printed_lets_a_browser_in(stranger):
     answer = stranger.get(f"/?token={TOKEN}")
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
@@ -115,6 +123,17 @@ def test_large_bodies_are_refused_by_their_length_and_by_what_comes(page):
         answer = page.client.post(path, content=b"{}", headers={"content-length": length})
         assert answer.status_code in {400, 413}
     assert page.open().status_code == 200
+
+
+def test_uploads_may_be_larger_than_other_bodies_but_not_by_any_amount(serve, folder, monkeypatch):
+    client, before = serve(uploads=True), sorted(folder.rglob("*.*"))
+    content = b"x" * (guards.MOST_BODY_BYTES + 1)
+    assert client.post("/api/upload?name=x.png", content=content).status_code == 415  # no photo
+    monkeypatch.setattr(guards, "MOST_UPLOAD_BYTES", len(content) - 1)
+    for body in (content, iter([content[:1000], content[1000:]])):
+        answer = client.post("/api/upload?name=x.png", content=body)
+        assert answer.status_code == 413 and "KiB at most" in answer.json()["error"]
+    assert sorted(folder.rglob("*.*")) == before
 
 
 def test_a_body_that_does_not_come_is_not_waited_for():
@@ -251,6 +270,14 @@ def test_too_many_requests_are_told_when_to_come_back(page, client, monkeypatch)
     assert refused.status_code == 429
     monkeypatch.undo()
     assert page.act("click", object=1, x=1, y=1, key="k").status_code == 200
+
+
+def test_too_many_requests_about_one_photo_are_told_when_to_come_back(page, client, monkeypatch):
+    monkeypatch.setattr("maskwright.app.workplace._MOST_WAITING", 0)
+    for answer in (page.act("add", key="k"), page.step("undo"), page.open()):
+        assert answer.status_code == 429 and answer.headers["retry-after"] == "1"
+    monkeypatch.undo()
+    assert page.act("add", key="k").status_code == 200
 
 
 def test_no_socket_is_opened(client):

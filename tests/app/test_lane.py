@@ -74,6 +74,19 @@ def test_what_nobody_waits_for_any_more_is_not_begun(lane, gate):
     assert done == []
 
 
+def test_what_a_cancelled_request_wanted_is_not_begun(lane, gate):
+    done = []
+
+    async def cancelled():
+        await asyncio.wait_for(lane.run(lambda: done.append(1), is_gone=never), 0.1)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(cancelled())
+    gate.set()
+    lane.submit(int).result(10)
+    assert done == []
+
+
 def test_what_waits_too_long_is_refused(lane, gate):
     with pytest.raises(Refusal, match="too many are waiting"):
         asyncio.run(lane.run(int, is_gone=never, limit_s=0.1))

@@ -4,6 +4,7 @@ import io
 import json
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 from small_app import HEIGHT, WIDTH, Page, clicker, matter, pixels
 
 from maskwright.app.rendering import matte_of, trimap_of
+from maskwright.app.session import Session
 from maskwright.errors import WeightsError
 from maskwright.image.io import read_photo
 from maskwright.image.strokes import stroke_mask
@@ -173,11 +175,48 @@ def test_the_same_key_is_done_once_and_answered_alike(page, serve):
     assert opened(other)["revision"] == 3
 
 
+@pytest.mark.parametrize("what", ["undo", "redo"])
+def test_a_step_sent_twice_is_done_once(page, what):
+    for _ in range(4):
+        page.done("add")
+    if what == "redo":
+        for _ in range(3):
+            page.step("undo")
+    revision = page.revision
+    first = page.step(what, key="k1").json()
+    page.revision = revision  # as the page that never got the answer
+    again = page.step(what, key="k1")
+    assert again.status_code == 200 and again.json() == first
+    assert len(opened(page)["objects"]) == (3 if what == "undo" else 2)
+
+
 def test_a_stale_revision_changes_nothing(page):
     page.done("add")
-    page.revision = 0
-    refused = page.act("add")
-    assert refused.status_code == 409 and "it has changed" in refused.json()["error"]
+    page.done("add")
+    page.step("undo")
+    for send in (
+        lambda: page.act("add"),
+        lambda: page.step("undo"),
+        lambda: page.step("redo"),
+    ):
+        page.revision = 1
+        refused = send()
+        assert refused.status_code == 409 and "it has changed" in refused.json()["error"]
+    assert len(opened(page)["objects"]) == 1
+
+
+def test_of_two_actions_at_once_on_one_state_one_is_done(page, monkeypatch):
+    real = Session.edited
+
+    def slow(*arguments):
+        time.sleep(0.2)  # long enough for the other one to arrive
+        return real(*arguments)
+
+    monkeypatch.setattr(Session, "edited", slow)
+    with ThreadPoolExecutor() as threads:
+        other = Page(page.client, page.photo, page.name)
+        answers = list(threads.map(lambda each: each.act("add"), (page, other)))
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
     assert len(opened(page)["objects"]) == 1
 
 
@@ -191,14 +230,33 @@ def test_one_window_at_a_time_holds_a_photo_and_the_other_may_take_over(client, 
     assert page.post("keep", client=page.name).json() == {"held": False}
     assert page.act("add").status_code == 409
     other.done("add")
+    page.revision = other.revision
+    assert page.step("undo").status_code == page.step("redo").status_code == 409
+    page.post("close", client=page.name)  # which is not its to close
+    assert page.open().status_code == 409
     other.post("close", client=other.name)
     assert page.open().status_code == 200
+
+
+def test_a_photo_that_nobody_holds_is_held_by_who_does_something(client, page):
+    page.post("close", client=page.name)
+    page.done("add")
+    assert Page(client, page.photo).open().status_code == 409
 
 
 def test_a_window_that_has_gone_silent_loses_the_photo(client, page, monkeypatch):
     now = time.monotonic()
     monkeypatch.setattr("maskwright.app.workplace.time.monotonic", lambda: now + 16)
     assert Page(client, page.photo).open().status_code == 200
+
+
+def test_a_window_that_says_it_is_there_keeps_the_photo(client, page, monkeypatch):
+    now = time.monotonic()
+    for seconds in (10, 20, 30):
+        later = now + seconds
+        monkeypatch.setattr("maskwright.app.workplace.time.monotonic", lambda later=later: later)
+        assert page.post("keep", client=page.name).json() == {"held": True}
+    assert Page(client, page.photo).open().status_code == 409
 
 
 def test_another_program_at_the_same_journal_is_noticed(serve, ids):
@@ -396,6 +454,18 @@ def test_a_stopped_export_ends_and_its_files_go_with_the_server(ellipse, client,
     assert not (folder / ".maskwright" / "exports").exists()
 
 
+def test_the_files_of_old_exports_go(ellipse, client, folder):
+    jobs = []
+    for _ in range(11):
+        asked = {"photos": [ellipse.photo], "format": "coco"}
+        jobs.append(client.post("/api/exports", json=asked).json()["job"])
+        ended(client, jobs[-1])
+    kept = {path.name for path in (folder / ".maskwright" / "exports").iterdir()}
+    assert kept == set(jobs[3:])
+    statuses = [client.get(f"/api/exports/{job}").status_code for job in jobs]
+    assert statuses == [404] * 3 + [200] * 8
+
+
 def test_the_page_and_the_routes_are_served_without_any_other_server(client):
     schema = client.get("/openapi.json").json()
     assert "/api/photos/{photo}/actions" in schema["paths"]
@@ -417,6 +487,21 @@ def test_a_photo_of_another_size_than_before_is_refused(ellipse, client, folder)
     assert refused.status_code == 409 and "put the old one back" in refused.json()["error"]
     cards = client.get("/api/project").json()["photos"]
     assert (cards[0]["width"], cards[0]["state"], cards[0]["objects"]) == (60, "in work", 1)
+
+
+def test_a_photo_that_was_edited_elsewhere_is_shown_and_encoded_anew(page, client, folder):
+    page.done("add")
+    page.done("click", object=1, x=100, y=70)
+    path = f"/api/photos/{page.photo}/picture?side=1024"
+    before = client.get(path)
+    Image.fromarray(255 - pixels(0)).save(folder / "a.png")
+    after = client.get(path, headers={"if-none-match": before.headers["etag"]})
+    assert after.status_code == 200
+    assert np.abs(picture(after).astype(int) - (255 - pixels(0))).mean() < 8
+    page.done("add")
+    change = page.done("click", object=2, x=100, y=70)
+    expected = clicker().answer(clicker().encode(255 - pixels(0)), [Click(100, 70)])
+    np.testing.assert_array_equal(paste(np.zeros(SIZE, bool), change, 2), expected.mask)
 
 
 def test_photos_come_and_go(client, folder, ids):
