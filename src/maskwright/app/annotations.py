@@ -1,4 +1,4 @@
-"""The objects of documents as segmentations, and segmentations as objects to start from."""
+"""The objects of documents as segmentations with classes, which is what formats write."""
 
 from collections.abc import Sequence
 from typing import Any

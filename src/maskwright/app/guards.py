@@ -116,8 +116,7 @@ class Guard:
         elif scope["path"] == "/" and b"token=" in scope["query_string"]:
             await self._let_in(answer)
         else:
-            limit = MOST_UPLOAD_BYTES if scope["path"] == UPLOAD else MOST_BODY_BYTES
-            seconds = _UPLOAD_S if scope["path"] == UPLOAD else _BODY_S
+            limit, seconds = _most_of(scope)
             limited = _limited(receive, limit, time.monotonic() + seconds)
             with suppress(Exception):  # answered with 500 and logged already
                 await self.app(scope, limited, answer)
@@ -214,13 +213,19 @@ def _foreign(scope: Scope, headers: Mapping[str, str], host: str) -> Refusal | N
 
 
 def _too_large(scope: Scope, headers: Mapping[str, str]) -> Refusal | None:
-    limit = MOST_UPLOAD_BYTES if scope["path"] == UPLOAD else MOST_BODY_BYTES
+    limit, _ = _most_of(scope)
     length = headers.get("content-length", "0")
     if not length.isascii() or not length.isdigit():
         return Refusal(400, "expected a Content-Length in digits, got something else")
     if len(length) > 15 or int(length) > limit:
         return _larger_than(limit)
     return None
+
+
+def _most_of(scope: Scope) -> tuple[int, float]:
+    """Return how many bytes the body of a request may have, and how many seconds it may take."""
+    is_upload = scope["path"] == UPLOAD
+    return (MOST_UPLOAD_BYTES, _UPLOAD_S) if is_upload else (MOST_BODY_BYTES, _BODY_S)
 
 
 def _larger_than(limit: int) -> Refusal:

@@ -39,7 +39,7 @@ def busy() -> Refusal:
     )
 
 
-# The first that fits; the papers' errors of use are the client's, the disk's are ours.
+# The first that fits: a wrong photo or request is the client's fault, a disk without room is not.
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (StaleError, 409),
     (ImageTooLargeError, 413),

@@ -144,7 +144,7 @@ def _add_pictures(api: FastAPI, workplace: Workplace) -> None:
 
     @api.get("/api/photos/{photo}/thumbnail", summary="JPEG of at most 256 pixels")
     async def thumbnail(request: Request, photo: PhotoId) -> Response:
-        return await jpeg(request, photo, lambda x: gallery.picture(x, THUMBNAIL_PX), LATER)
+        return await jpeg(request, photo, lambda found: gallery.picture(found, THUMBNAIL_PX), LATER)
 
     @api.get("/api/photos/{photo}/picture", summary="JPEG of the whole photo")
     async def picture(

@@ -13,7 +13,7 @@ from maskwright.app import payload
 from maskwright.app.document import UNTOUCHED, Json, Object
 from maskwright.app.gallery import MAX_PIXELS, Found, Gallery
 from maskwright.app.jobs import Exports
-from maskwright.app.journal import DO, journal_folder, open_journal
+from maskwright.app.journal import DO, PhotoRow, journal_folder, open_journal
 from maskwright.app.lane import IDLE, NOW, SOON, Lane
 from maskwright.app.networks import Loaders, Networks, Store
 from maskwright.app.refusals import Refusal, StaleError, busy
@@ -52,7 +52,7 @@ class Workplace:
         uploads: bool = False,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        self.folder, self.uploads = folder, uploads
+        self.uploads = uploads
         self.gallery = Gallery(folder, max_pixels=max_pixels)
         self.journal = open_journal(folder, create=True)
         self.lane = Lane("networks")
@@ -80,12 +80,7 @@ class Workplace:
     def cards(self) -> list[Json]:
         """Return all photos as the gallery shows them."""
         rows = {row.id: row for row in self.journal.photos()}
-        cards = []
-        for found in self.gallery.photos():
-            row = rows.get(found.id)
-            state, objects = (row.state, row.objects) if row else (UNTOUCHED, 0)
-            cards.append(card(found, state=state, objects=objects))
-        return cards
+        return [_card(found, rows.get(found.id)) for found in self.gallery.photos()]
 
     async def find(self, id: str) -> Found:
         """Return a photo.
@@ -105,9 +100,7 @@ class Workplace:
             OutputError: If it cannot be written.
         """
         found = self.gallery.add(content, name)
-        row = next((row for row in self.journal.photos() if row.id == found.id), None)
-        state, objects = (row.state, row.objects) if row else (UNTOUCHED, 0)
-        return card(found, state=state, objects=objects)
+        return _card(found, next((x for x in self.journal.photos() if x.id == found.id), None))
 
     async def open(self, found: Found, client: str, *, take_over: bool) -> Json:
         """Return a photo's document; it is held by the client from now on.
@@ -149,10 +142,9 @@ class Workplace:
                 return await asyncio.to_thread(session.repeated, act.key)
             self._hold(found.id, act.client)
             session.check_revision(act.revision)
-            asks = session.asks_network(act.action)
-            lane, urgency = (self.lane, NOW) if asks else (self.pictures, NOW)
+            lane = self.lane if session.asks_network(act.action) else self.pictures
             document = await lane.run(
-                lambda: session.edited(act.action), urgency=urgency, is_gone=is_gone
+                lambda: session.edited(act.action), urgency=NOW, is_gone=is_gone
             )
             spent = (time.perf_counter() - started) * 1000
             return await self._committed(
@@ -244,6 +236,12 @@ class Workplace:
         ids = [one.id for one in known]
         index = ids.index(found.id) + 1 if found.id in ids else len(ids)
         return known[index] if index < len(known) else None
+
+
+def _card(found: Found, row: PhotoRow | None) -> Json:
+    if row is None:
+        return card(found, state=UNTOUCHED, objects=0)
+    return card(found, state=row.state, objects=row.objects)
 
 
 class _Place:
