@@ -6,7 +6,7 @@ import torch
 
 import maskwright as mw
 from maskwright.errors import ImageError, UsageError, WeightsError
-from maskwright.inference.segment import Segmenter, Thresholds, classes_of
+from maskwright.inference.segment import Segmenter, Thresholds, classes_of, load_classes
 from maskwright.models import mask2former
 from maskwright.models.mask2former.config import MINI
 from maskwright.weights.load import save_model
@@ -135,8 +135,10 @@ def test_it_is_loaded_from_a_file(tmp_path, photo, segmenter):
     )
     loaded = mw.Segmenter.load(file, device="cpu")
     same(loaded.segment(photo), segmenter.segment(photo))
-    with pytest.raises(WeightsError, match="a2u-mini holds a2u"):
-        mw.Segmenter.load("a2u-mini")
+    assert load_classes(file) == loaded.classes
+    for load in (mw.Segmenter.load, load_classes):
+        with pytest.raises(WeightsError, match="a2u-mini holds a2u"):
+            load("a2u-mini")
 
 
 def test_classes_have_their_published_names():

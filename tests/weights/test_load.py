@@ -7,7 +7,13 @@ from safetensors.torch import save_file
 from maskwright.errors import LicenceError, OutputError, UsageError, WeightsError
 from maskwright.models import a2u
 from maskwright.models.a2u.config import MINI
-from maskwright.weights.load import load_model, load_strictly, read_safetensors, save_model
+from maskwright.weights.load import (
+    load_config,
+    load_model,
+    load_strictly,
+    read_safetensors,
+    save_model,
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +43,17 @@ def test_what_was_saved_is_what_is_loaded(model, file):
     assert not loaded.training
     for key, value in model.state_dict().items():
         torch.testing.assert_close(loaded.state_dict()[key], value, rtol=0, atol=0)
+
+
+def test_the_configuration_is_read_alone(file, model):
+    assert load_config(file) == ("a2u", MINI)
+    rewrite(file, drop=[next(iter(model.state_dict()))])
+    assert load_config(file) == ("a2u", MINI)  # nobody has looked at the tensors
+    file.write_bytes(file.read_bytes()[:101])
+    with pytest.raises(WeightsError, match="tiny.safetensors is damaged or of another kind"):
+        load_config(file)
+    with pytest.raises(LicenceError, match="terms of tiny.safetensors are not known"):
+        load_config(file, commercial=True)
 
 
 def test_halves_round_filters_and_keep_vectors(model, tmp_path):

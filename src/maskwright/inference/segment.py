@@ -36,7 +36,7 @@ from maskwright.models.mask2former.config import Config
 from maskwright.models.mask2former.model import ALIGN_PX, Mask2Former
 from maskwright.structures.class_list import ClassList
 from maskwright.structures.segmentation import TASKS, Segmentation
-from maskwright.weights.load import load_model
+from maskwright.weights.load import load_config, load_model
 
 PAPER = "mask2former"
 PUBLISHED = {133: "coco-panoptic", 80: "coco-instance", 150: "ade20k", 19: "cityscapes"}
@@ -125,10 +125,7 @@ class Segmenter:
         """
         model, paper, config = load_model(name, commercial=commercial, offline=offline)
         if paper != PAPER or not isinstance(model, Mask2Former):
-            raise WeightsError(
-                f"expected the weights of a segmenting network, {name} holds {paper}; "
-                "see `maskwright models list`"
-            )
+            raise _another_network(name, paper)
         return cls(model, config, device=device, dtype=dtype, short_side_px=short_side_px)
 
     def segment(
@@ -276,6 +273,32 @@ class Segmenter:
         return panoptic(
             views[0], self.classes, score_threshold=score, overlap_threshold=given.overlap
         )
+
+
+def load_classes(name: str | Path, *, commercial: bool = False, offline: bool = False) -> ClassList:
+    """Return the classes that a segmenting network knows, without loading it.
+
+    Args:
+        name: A name of the catalogue, or a safetensors file.
+        commercial: Refuse weights that may not be used commercially.
+        offline: Do not download weights.
+
+    Raises:
+        WeightsError: If the file is missing, damaged, or not of a segmenting network.
+        LicenceError: If `commercial` and the terms forbid it.
+        UsageError: If the name is unknown.
+    """
+    paper, config = load_config(name, commercial=commercial, offline=offline)
+    if paper != PAPER:
+        raise _another_network(name, paper)
+    return classes_of(config)
+
+
+def _another_network(name: str | Path, paper: str) -> WeightsError:
+    return WeightsError(
+        f"expected the weights of a segmenting network, {name} holds {paper}; "
+        "see `maskwright models list`"
+    )
 
 
 def classes_of(config: Config) -> ClassList:

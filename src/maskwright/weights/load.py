@@ -5,7 +5,8 @@ maskwright.source a line on where the weights come from.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass
 from importlib import import_module
 from pathlib import Path
@@ -54,6 +55,27 @@ def load_model(
     state, metadata = read_safetensors(path)
     paper, config = _read_config(metadata, path)
     return build_with(paper, config, state, name=path.name).eval(), paper, config
+
+
+def load_config(
+    name_or_path: str | Path, *, commercial: bool = False, offline: bool = False
+) -> tuple[str, Any]:
+    """Return the paper and the configuration of weights, which stay on the disk.
+
+    Args:
+        name_or_path: As for `load_model`.
+        commercial: As for `load_model`.
+        offline: As for `load_model`.
+
+    Raises:
+        UsageError: As `load_model`.
+        LicenceError: As `load_model`.
+        WeightsError: As `load_model`, but for what only the tensors show.
+    """
+    path = _find(name_or_path, commercial=commercial, offline=offline)
+    with _opened(path) as file:
+        metadata = file.metadata() or {}
+    return _read_config(metadata, path)
 
 
 def build_with(paper: str, config: Any, state: Mapping[str, Tensor], *, name: str) -> nn.Module:
@@ -116,10 +138,17 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     Raises:
         WeightsError: If there is no such file, or it is damaged or of another kind.
     """
+    with _opened(path) as file:
+        state = {key: file.get_tensor(key) for key in file.keys()}
+        return state, file.metadata() or {}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Yield a safetensors file, with what is wrong with it told as `read_safetensors` says."""
     try:
         with safe_open(path, framework="pt") as file:
-            state = {key: file.get_tensor(key) for key in file.keys()}
-            return state, file.metadata() or {}
+            yield file
     except FileNotFoundError as error:
         raise WeightsError(f"there is no weights file {path}; check the path") from error
     except (SafetensorError, OSError) as error:
