@@ -12,7 +12,7 @@ from segmentations import CLASSES, drawn_instances, instance_of, named, ring_and
 from maskwright.errors import DataError, OutputError, UsageError
 from maskwright.formats.annotated import Annotated
 from maskwright.formats.classes import read_classes
-from maskwright.formats.yolo import read_yolo, read_yolo_text, write_yolo
+from maskwright.formats.yolo import lists_names, names_text, read_yolo, read_yolo_text, write_yolo
 from maskwright.image.io import read_header
 from maskwright.structures.class_list import ClassList
 
@@ -48,6 +48,16 @@ def test_lines_are_a_class_and_shares_of_width_and_height(tmp_path):
     points = {tuple(pair) for pair in np.array(words[1:], float).reshape(-1, 2).tolist()}
     assert points == {(0.2, 0.2), (0.4, 0.2), (0.4, 0.5), (0.2, 0.5)}
     assert read_classes(tmp_path / "data.yaml").names == CLASSES.names
+
+
+def test_a_list_of_names_is_known_however_it_is_written():
+    names = ClassList(("person", "größe, a: b", "01"))
+    assert lists_names(names_text(names).encode(), names)
+    listed = "train: /data\nnames:\n- person\n- 'größe, a: b'\n- \"01\"\nnc: 3"
+    edited = listed.encode("utf-8-sig")
+    assert lists_names(edited, names)
+    for other in (b"", b"names: [person]", b"names:\n  1: person\n", b"\xff", b"person\n"):
+        assert not lists_names(other, names)
 
 
 def test_large_photos_lose_nothing_to_rounding(tmp_path):

@@ -76,7 +76,7 @@ def read_classes(file: str | os.PathLike[str]) -> ClassList:
         if suffix == ".json":
             return _from_json(read_json(file, _KIND))
         text = read_text(file, _KIND)
-        return classes_from_rows(_yaml_names(text) if suffix in {".yaml", ".yml"} else _lines(text))
+        return classes_from_rows(yaml_names(text) if suffix in {".yaml", ".yml"} else _lines(text))
     except DataError:
         raise
     except (UsageError, KeyError, TypeError, ValueError, AttributeError) as error:
@@ -92,8 +92,13 @@ def _lines(text: str) -> list[str]:
     return lines
 
 
-def _yaml_names(text: str) -> list[str]:
-    """Return the names of YOLO's data.yaml, in any of the three ways they are written."""
+def yaml_names(text: str) -> list[str]:
+    """Return the names of YOLO's data.yaml, in any of the three ways they are written.
+
+    Raises:
+        ValueError: If there are none.
+        KeyError: If an index is missing.
+    """
     lines = text.splitlines()
     at = next((i for i, line in enumerate(lines) if re.match(r"[\"']?names[\"']?\s*:", line)), None)
     if at is None:

@@ -41,14 +41,38 @@ def write_palette(
         UsageError: For instances, which may overlap, and for more than 255 classes.
         OutputError: If it exists and may not be replaced, or cannot be written.
     """
+    content = palette_png(segmentation, classes)
+    with atomic_write(file, overwrite=overwrite) as stream:
+        stream.write(content)
+
+
+def check_task(task: str) -> None:
+    """Refuse instances, which may overlap.
+
+    Raises:
+        UsageError: If these are the task.
+    """
+    if task == "instance":
+        raise UsageError(
+            "a palette picture has one class for each pixel, got instances, which may overlap;"
+            " take a panoptic or semantic segmentation, or another format"
+        )
+
+
+def palette_png(segmentation: Segmentation, classes: ClassList | None = None) -> bytes:
+    """Return the file that `write_palette` writes.
+
+    Raises:
+        UsageError: As `write_palette`.
+    """
+    check_task(segmentation.task)
     palette = (classes or ClassList(segmentation.categories)).palette()
     labels = as_semantic(segmentation).label_map().astype(np.uint8)
     image = Image.fromarray(labels)
     image.putpalette(palette.tobytes())
     buffer = BytesIO()
     image.save(buffer, format="PNG")
-    with atomic_write(file, overwrite=overwrite) as stream:
-        stream.write(buffer.getvalue())
+    return buffer.getvalue()
 
 
 def read_palette(

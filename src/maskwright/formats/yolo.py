@@ -23,6 +23,7 @@ from maskwright.formats.annotated import (
     segment_from,
     segmentation_from,
 )
+from maskwright.formats.classes import yaml_names
 from maskwright.formats.text import read_text, write_text
 from maskwright.image.io import read_header
 from maskwright.image.polygons import Polygon, joined, mask_from_polygons, polygons_from_mask
@@ -76,17 +77,46 @@ def write_yolo(
         check_target(target, overwrite=overwrite)
     losses: list[Loss] = []
     for item, target in zip(found, targets, strict=True):
-        lines = []
-        for segment in item.segmentation.segments:
-            polygons = polygons_from_mask(segment.mask(), tolerance)
-            ring = (joined(polygons) / (segment.size[1], segment.size[0])).round(_DIGITS)
-            lines.append(f"{segment.category_id} {' '.join(map(_as_text, ring.ravel()))}\n")
-            losses.append(loss_of(item, segment, [_in_pixels(ring, segment.size)]))
-        write_text(target, "".join(lines), overwrite=overwrite)
-    names = [f"  {i}: {json.dumps(n, ensure_ascii=False)}\n" for i, n in enumerate(known.names)]
-    about = f"path: .\ntrain: images\nval: images\nnames:\n{''.join(names)}"
-    write_text(root / "data.yaml", about, overwrite=overwrite)
+        text, lost = label_text(item, tolerance)
+        losses += lost
+        write_text(target, text, overwrite=overwrite)
+    write_text(root / "data.yaml", names_text(known), overwrite=overwrite)
     return sorted(losses, key=lambda loss: -loss.iou_lost)
+
+
+def label_text(item: Annotated, tolerance: float | int = 0) -> tuple[str, list[Loss]]:
+    """Return the labels of one photo, and what the polygons lose.
+
+    Args:
+        item: The photo and its segmentation.
+        tolerance: Of the polygons, in pixels; 0 is exact.
+
+    Raises:
+        UsageError: If a segment is a crowd region.
+    """
+    refuse_crowds([item], "YOLO")
+    lines: list[str] = []
+    losses: list[Loss] = []
+    for segment in item.segmentation.segments:
+        polygons = polygons_from_mask(segment.mask(), tolerance)
+        ring = (joined(polygons) / (segment.size[1], segment.size[0])).round(_DIGITS)
+        lines.append(f"{segment.category_id} {' '.join(map(_as_text, ring.ravel()))}\n")
+        losses.append(loss_of(item, segment, [_in_pixels(ring, segment.size)]))
+    return "".join(lines), losses
+
+
+def names_text(classes: ClassList) -> str:
+    """Return `data.yaml`: the names of the classes, and where photos are looked for."""
+    names = [f"  {i}: {json.dumps(n, ensure_ascii=False)}\n" for i, n in enumerate(classes.names)]
+    return f"path: .\ntrain: images\nval: images\nnames:\n{''.join(names)}"
+
+
+def lists_names(content: bytes, classes: ClassList) -> bool:
+    """Say whether a `data.yaml` lists these classes, whatever else it says."""
+    try:
+        return yaml_names(content.decode("utf-8-sig")) == list(classes.names)
+    except (ValueError, KeyError):
+        return False
 
 
 def read_yolo(
