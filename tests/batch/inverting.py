@@ -14,7 +14,7 @@ from pathlib import Path
 
 from maskwright.batch.codec import Limits
 from maskwright.batch.local import LocalEngine
-from maskwright.batch.operations import Inferred
+from maskwright.batch.operations import Inferred, Shared
 from maskwright.batch.places import LocalPlace
 from maskwright.batch.run import Scope, open_manifest, run_batch
 from maskwright.batch.steps import Job
@@ -39,6 +39,9 @@ class Inverting:
 
     def results(self, stem):
         return (f"{stem}.png",)
+
+    def shared(self):
+        return None
 
     def measure(self):
         return "brightness"
@@ -65,6 +68,28 @@ class Inverting:
         buffer = BytesIO()
         write_image(buffer, content, format="PNG")
         return {f"{stem}.png": buffer.getvalue()}
+
+
+@dataclass(frozen=True)
+class Texting(Inverting):
+    """Write how bright each photo is, in words that a file about all photos lists."""
+
+    words: str = "dark light"
+
+    def settings(self):
+        return {"does": "texting", "words": self.words}
+
+    def results(self, stem):
+        return (f"texts/{stem}.txt",)
+
+    def shared(self):
+        return Shared("words.txt", self.words.encode(), self.agrees)
+
+    def agrees(self, found):
+        return found.decode().split() == self.words.split()
+
+    def encode(self, content, *, name, stem):
+        return {f"texts/{stem}.txt": self.words.split()[int(content.mean() > 127)].encode()}
 
 
 @dataclass(frozen=True)

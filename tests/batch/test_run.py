@@ -10,14 +10,16 @@ import time
 import numpy as np
 import pytest
 from drawn_photos import draw
-from inverting import HERE, Inverting, do
+from inverting import HERE, Inverting, Texting, do
 
+from maskwright.batch.places import LocalPlace
 from maskwright.batch.report import write_report
-from maskwright.batch.run import STATE, Scope
+from maskwright.batch.run import STATE, Scope, open_manifest, publish_shared
+from maskwright.batch.steps import Job
 from maskwright.errors import OutputError, UsageError
 from maskwright.image.io import read_photo
 from maskwright.image.source import display_name
-from maskwright.runs.manifest import DONE, FAILED, QUEUED, Manifest
+from maskwright.runs.manifest import DONE, FAILED, QUEUED, Entry, Manifest
 
 
 def files(folder):
@@ -122,6 +124,75 @@ def test_a_file_that_was_there_before_is_not_replaced(photos, tmp_path):
         assert set(told) == {"a.png"}
         assert (out / "a.png").read_bytes() == b"mine"
     assert summary.counts[DONE] == 2
+
+
+def test_a_file_about_all_photos_is_written_once_and_kept_while_it_says_the_same(photos, tmp_path):
+    out, words = tmp_path / "out", tmp_path / "out/words.txt"
+    do(photos, out, operation=Texting(), shard=(1, 2))
+    do(photos, out, operation=Texting(), shard=(2, 2))
+    assert list(files(out)) == ["texts/a.txt", "texts/b.txt", "texts/deep/c.txt", "words.txt"]
+    assert words.read_bytes() == b"dark light"
+
+    words.write_bytes(b"dark\nlight\n")  # somebody's own, which says the same
+    draw(photos / "a.png", 9)
+    for scope in ({}, {"overwrite": True}):
+        do(photos, out, operation=Texting(), **scope)
+        assert words.read_bytes() == b"dark\nlight\n"
+
+    before = files(out)
+    with pytest.raises(OutputError, match=r"words.txt: expected what these weights.*--overwrite"):
+        do(photos, out, operation=Texting(words="black white"))
+    assert files(out) == before
+    summary, _, _ = do(photos, out, operation=Texting(words="black white"), overwrite=True)
+    assert summary.counts[DONE] == 3 and words.read_bytes() == b"black white"
+    assert {content for name, content in files(out).items() if name != "words.txt"} <= {
+        b"black",
+        b"white",
+    }
+
+
+def test_whoever_is_first_writes_the_file_about_all_photos(tmp_path):
+    class Late(LocalPlace):
+        """A folder in which another run is quicker."""
+
+        def publish(self, files, *, overwrite):
+            super().publish(dict.fromkeys(files, quicker), overwrite=False)
+            return super().publish(files, overwrite=overwrite)
+
+    job = Job(Texting(), LocalPlace(str(tmp_path)), Late(str(tmp_path / "out")))
+    quicker = b"dark  light"
+    publish_shared(job, overwrite=False)
+    assert (tmp_path / "out/words.txt").read_bytes() == quicker
+    (tmp_path / "out/words.txt").unlink()
+    quicker = b"black white"
+    with pytest.raises(OutputError, match="got something else; choose another -o"):
+        publish_shared(job, overwrite=False)
+
+
+def test_a_file_about_all_photos_that_cannot_be_written_is_named(photos, tmp_path):
+    (tmp_path / "out/words.txt").mkdir(parents=True)
+    with pytest.raises(OutputError, match=r"words.txt: expected the name of a file, got a folder"):
+        do(photos, tmp_path / "out", operation=Texting())
+    assert list(files(tmp_path / "out")) == []
+
+
+def test_no_result_has_the_name_of_a_folder_whatever_it_ends_with(photos, tmp_path):
+    draw(photos / "a.txt/d.png", 4)
+    _, _, told = do(photos, tmp_path / "out", operation=Texting())
+    names = ["texts/a.png.txt", "texts/a.txt/d.txt", "texts/b.txt", "texts/deep/c.txt"]
+    assert (list(files(tmp_path / "out")), told) == ([*names, "words.txt"], {})
+
+
+def test_what_a_killed_run_left_is_removed_where_results_go(photos, tmp_path):
+    job = Job(Texting(), LocalPlace(str(photos)), LocalPlace(str(tmp_path / "out")))
+    with open_manifest(job, Scope()) as manifest:
+        manifest.scan([Entry("deep/c.png", "deep/c")], is_there=lambda row: False)
+        manifest.start("deep/c.png")
+    left = tmp_path / "out/texts/deep/.maskwright-0123456789abcdef.part"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    open_manifest(job, Scope()).close()
+    assert not left.exists()
 
 
 def test_shards_share_the_photos_whoever_does_them(tmp_path):

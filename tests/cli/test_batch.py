@@ -9,6 +9,8 @@ import time
 import numpy as np
 import pytest
 
+from maskwright.batch import operations
+from maskwright.cli.batch import PICTURES, SEGMENTS
 from maskwright.cli.batching import in_time, parse_shard
 from maskwright.cli.main import run
 from maskwright.errors import UsageError
@@ -60,6 +62,55 @@ def test_mattes_from_masks_are_as_deep_as_asked_for(here, weights):
     assert run(["matte", "photos/a.png", "-o", "a.png", "--mask", "masks/a.png", *arguments[:2],
                 "--band", "4", "--bit-depth", "16"]) == 0  # fmt: skip
     assert (here / "a.png").read_bytes() == (here / "out/a.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "verb, format, name, more",
+    [
+        ("cutout", "tiff", "b.tif", ["--bit-depth", "16"]),
+        ("cutout", "webp", "b.webp", []),
+        ("cutout", "jpeg", "b.jpg", ["--background", "white"]),
+        ("matte", "tiff", "b.tif", []),
+        ("matte", "jpeg", "b.jpg", []),
+    ],
+)
+def test_pictures_of_any_format_equal_those_of_the_verb(here, weights, verb, format, name, more):
+    (here / "photos/a.png").unlink()
+    arguments = ["--model", str(weights), *more, "-q"]
+    batch = ["batch", verb, "photos", "-o", "out", "--trimaps", "trimaps", "--format", format]
+    assert run([*batch, "--workers", "1", *arguments]) == 0
+    single = [verb, "photos/deep/b.png", "--trimap", "trimaps/deep/b.png", "-o", name]
+    assert run([*single, *arguments]) == 0
+    assert (here / name).read_bytes() == (here / "out/deep" / name).read_bytes()
+
+
+@pytest.mark.parametrize("format", ["palette", "yolo"])
+def test_shards_write_together_what_the_verb_writes(here, segment_weights, format):
+    arguments = ["--model", str(segment_weights), "--format", format, "-q"]
+    batch = ["batch", "segment", "photos", "-o", "out", *arguments, "--workers", "1"]
+    assert run([*batch, "--shard", "1/2"]) == 0  # a.png
+    assert run([*batch, "--shard", "2/2"]) == 0  # deep/b.png
+    assert run(["segment", "photos", "--recursive", "-o", "verb", *arguments]) == 0
+    one, other = (
+        {
+            path.relative_to(here / folder).as_posix(): path.read_bytes()
+            for path in (here / folder).rglob("*")
+            if path.is_file() and ".maskwright" not in path.parts
+        }
+        for folder in ("out", "verb")
+    )
+    assert one == other
+    labels = {"palette": "deep/b.png", "yolo": "labels/deep/b.txt"}[format]
+    assert one[labels] and ("data.yaml" in one) is (format == "yolo")
+
+
+def test_labels_of_other_classes_are_not_mixed(here, segment_weights, capsys):
+    (here / "out").mkdir()
+    (here / "out/data.yaml").write_text("names: [cat, dog]\n")
+    batch = ["batch", "segment", "photos", "-o", "out", "--model", str(segment_weights)]
+    assert run([*batch, "--format", "yolo", "-q"]) != 0
+    assert "out/data.yaml: expected what these weights and settings" in capsys.readouterr().err
+    assert not (here / "out/labels").exists()
 
 
 @pytest.mark.parametrize("task", ["panoptic"])
@@ -128,7 +179,16 @@ def test_a_damaged_file_of_a_store_is_found(here, capsys):
          "--ray-address is about --engine ray"),
         (["batch", "cutout", "photos", "-o", "photos", "--trimaps", "trimaps"], "between the"),
         (["batch", "cutout", "none", "-o", "x", "--trimaps", "trimaps"], "a folder of photos"),
-        (["batch", "segment", "photos", "-o", "x", "--format", "coco"], "png or labelme"),
+        (["batch", "segment", "photos", "-o", "x", "--format", "coco"],
+         "png, labelme, yolo, palette, got 'coco'"),
+        (["batch", "segment", "photos", "-o", "x", "--format", "palette", "--task", "instance"],
+         "got instances, which may overlap"),
+        (["batch", "cutout", "photos", "-o", "x", "--trimaps", "trimaps", "--format", "jpeg"],
+         "got jpeg, which has no transparency; --background white"),
+        (["batch", "matte", "photos", "-o", "x", "--masks", "trimaps", "--format", "webp",
+          "--bit-depth", "16"], "a webp has 8 bits per channel"),
+        (["batch", "matte", "photos", "-o", "x", "--masks", "trimaps", "--format", "gif"],
+         "--format must be png, tiff, webp, jpeg, got 'gif'"),
         (["batch", "segment", "photos", "-o", "x", "--model", "mask2formr-mini"], "did you mean"),
         (["batch", "cutout", "photos", "-o", "x", "--trimaps", "trimaps", "--engine", "spark"],
          "local or ray"),
@@ -168,3 +228,7 @@ def test_shards_and_times_are_read_and_written_as_people_do():
     with pytest.raises(UsageError, match="got '0/8'"):
         parse_shard("0/8")
     assert [in_time(s) for s in (40.0, 720.0, 12000.0)] == ["40 s", "12 min", "3 h 20 min"]
+
+
+def test_the_formats_shown_are_those_that_are_written():
+    assert tuple(operations.SEGMENTS) == SEGMENTS and tuple(operations.PICTURES) == PICTURES

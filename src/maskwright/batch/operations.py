@@ -4,7 +4,7 @@ Decoding and encoding run in codec processes, inference beside the networks; so 
 `encode` load no torch, and an operation, which is sent to those processes, holds plain values.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from io import BytesIO
 from pathlib import PurePosixPath
@@ -15,10 +15,11 @@ from jaxtyping import Float32, UInt8
 from numpy.typing import NDArray
 
 from maskwright.errors import DataError, MaskwrightError, UsageError
-from maskwright.formats import labelme
+from maskwright.formats import labelme, yolo
 from maskwright.formats.annotated import Annotated
 from maskwright.formats.label_map import as_json, label_picture
 from maskwright.formats.overlay import overlay
+from maskwright.formats.palette import check_task, palette_png
 from maskwright.formats.text import json_text
 from maskwright.image.backdrop import Backdrop, compose_on
 from maskwright.image.colour import at_depth, from_float, network_rgb
@@ -33,7 +34,16 @@ from maskwright.structures.matte import Matte
 from maskwright.structures.segmentation import Segmentation
 from maskwright.structures.trimap import UNKNOWN
 
-FORMATS = ("png", "labelme")
+PICTURES = {"png": ".png", "tiff": ".tif", "webp": ".webp", "jpeg": ".jpg"}
+"""Formats of alphas and cut-outs, and how their files end."""
+SEGMENTS = {
+    "png": ("{}.png", "{}.json", "{}.overlay.jpg"),
+    "labelme": ("{}.json",),
+    "yolo": ("labels/{}.txt",),
+    "palette": ("{}.png",),
+}
+"""Formats of segmentations with files for each photo, and their names."""
+NAMES = "data.yaml"  # where YOLO's labels have the names of their classes
 REVISION = 1  # raised when the same settings give other results than before
 
 
@@ -63,6 +73,21 @@ class Inferred:
     uncertainty: float | None
 
 
+@dataclass(frozen=True)
+class Shared:
+    """A file about all photos, the same whoever writes it.
+
+    Attributes:
+        name: Its name in the folder of results.
+        content: Its bytes.
+        agrees: Says whether a file of that name says the same, though its bytes may differ.
+    """
+
+    name: str
+    content: bytes
+    agrees: Callable[[bytes], bool]
+
+
 @runtime_checkable
 class Lane(Protocol):
     """Loaded networks, which see one photo after the other."""
@@ -83,6 +108,9 @@ class Operation(Protocol):
 
     def results(self, stem: str) -> tuple[str, ...]:
         """Return the names of the results of a photo; () if its content decides them."""
+
+    def shared(self) -> Shared | None:
+        """Return what the results of all photos need beside them; None if that is nothing."""
 
     def measure(self) -> str:
         """Return what the uncertainty in the report is."""
@@ -158,6 +186,10 @@ class Matting:
         cut: Write cut-outs; None writes alphas.
         bit_depth: Bits per channel of the results; None is the photo's own.
         max_pixels: Larger photos are refused.
+        format: One of `PICTURES`.
+
+    Raises:
+        UsageError: If there is no such format, or it cannot hold what is asked for.
     """
 
     network: Network
@@ -167,9 +199,24 @@ class Matting:
     cut: Cut | None = None
     bit_depth: int | None = None
     max_pixels: int = DEFAULT_MAX_PIXELS
+    format: str = "png"
+
+    def __post_init__(self) -> None:
+        if self.format not in PICTURES:
+            raise UsageError(f"a picture is written as {_one_of(PICTURES)}, got {self.format}")
+        if self.format == "jpeg" and self.cut is not None and self.cut.backdrop is None:
+            raise UsageError(
+                "a cut-out is written as png, tiff or webp, got jpeg, which has no transparency;"
+                " --background white fills what is transparent"
+            )
+        if self.format in ("webp", "jpeg") and self.bit_depth == 16:
+            raise UsageError(
+                f"a {self.format} has 8 bits per channel, got --bit-depth 16; leave it out, or"
+                " write png or tiff"
+            )
 
     def settings(self) -> dict[str, Any]:
-        """Return what decides the results."""
+        """Return what decides the results; PNG goes without saying, as before there was more."""
         cut = None if self.cut is None else asdict(self.cut)
         if cut is not None and self.cut is not None and self.cut.backdrop is not None:
             cut["backdrop"] = [list(self.cut.backdrop.shape), self.cut.backdrop.tobytes().hex()]
@@ -183,7 +230,7 @@ class Matting:
             "band": self.band,
             "cut": cut,
             "bit_depth": self.bit_depth,
-        }
+        } | ({} if self.format == "png" else {"format": self.format})
 
     def networks(self) -> tuple[str, ...]:
         """Return the weights' names."""
@@ -192,7 +239,10 @@ class Matting:
 
     def results(self, stem: str) -> tuple[str, ...]:
         """Return the one name."""
-        return (f"{stem}.png",)
+        return (stem + PICTURES[self.format],)
+
+    def shared(self) -> None:
+        """Return None: each result is whole by itself."""
 
     def measure(self) -> str:
         """Return what `softness` is."""
@@ -216,15 +266,18 @@ class Matting:
     def encode(
         self, content: tuple[Photo, Float32[np.ndarray, "h w"]], *, name: str, stem: str
     ) -> dict[str, bytes]:
-        """Return the PNG of the alpha, or of the cut-out."""
+        """Return the picture of the alpha, or of the cut-out."""
         photo, alpha = content
         depth = np.dtype(f"uint{self.bit_depth}") if self.bit_depth else photo.pixels.dtype
         if self.cut is None:
-            return {f"{stem}.png": _png(at_depth(alpha, depth), like=photo)}
+            return self._file(stem, at_depth(alpha, depth), photo)
         cut = cut_out(photo, Matte(alpha), decontaminate=self.cut.decontaminate)
         backdrop = self.cut.backdrop
         pixels = cut.rgba if backdrop is None else compose_on(cut, backdrop)
-        return {f"{stem}.png": _png(at_depth(pixels, depth), like=photo)}
+        return self._file(stem, at_depth(pixels, depth), photo)
+
+    def _file(self, stem: str, pixels: NDArray[Any], photo: Photo) -> dict[str, bytes]:
+        return {stem + PICTURES[self.format]: _picture(pixels, like=photo, format=self.format)}
 
 
 class MattingLane:
@@ -289,10 +342,14 @@ class Segmenting:
     Attributes:
         network: Segments.
         task: "panoptic", "instance" or "semantic".
-        format: One of `FORMATS`: a label map with JSON and overlay, or labelme's JSON.
+        format: One of `SEGMENTS`: a label map with JSON and overlay, labelme's JSON, YOLO's text,
+            or a picture whose palette shows the classes.
         score: Leave out what is less sure; None is the network's default.
         overlap: Leave out panoptic segments that keep less of their own mask.
         max_pixels: Larger photos are refused.
+
+    Raises:
+        UsageError: If the format is about all photos together, or cannot hold what is asked for.
     """
 
     network: Network
@@ -303,11 +360,13 @@ class Segmenting:
     max_pixels: int = DEFAULT_MAX_PIXELS
 
     def __post_init__(self) -> None:
-        if self.format not in FORMATS:
+        if self.format not in SEGMENTS:
             raise UsageError(
-                f"a batch writes a file for each photo, as {' or '.join(FORMATS)}, got"
+                f"a batch writes a file for each photo, as {_one_of(SEGMENTS)}, got"
                 f" {self.format}; for one file about all photos use `maskwright segment`"
             )
+        if self.format == "palette":
+            check_task(self.task)
 
     def settings(self) -> dict[str, Any]:
         """Return what decides the results."""
@@ -325,9 +384,25 @@ class Segmenting:
         return (self.network.model,)
 
     def results(self, stem: str) -> tuple[str, ...]:
-        """Return the names of label map, JSON and overlay, or of labelme's JSON."""
-        suffixes = (".png", ".json", ".overlay.jpg") if self.format == "png" else (".json",)
-        return tuple(stem + suffix for suffix in suffixes)
+        """Return the names of a photo's files."""
+        return tuple(name.format(stem) for name in SEGMENTS[self.format])
+
+    def shared(self) -> Shared | None:
+        """Return the list of classes that YOLO's labels are numbers of.
+
+        Raises:
+            WeightsError: If the network's weights cannot be read.
+        """
+        if self.format != "yolo":
+            return None
+        from maskwright.inference.segment import load_classes
+
+        network = self.network
+        classes = load_classes(
+            network.model, commercial=network.commercial, offline=network.offline
+        )
+        content = yolo.names_text(classes).encode()
+        return Shared(NAMES, content, lambda found: yolo.lists_names(found, classes))
 
     def measure(self) -> str:
         """Return what `doubt` is."""
@@ -348,20 +423,47 @@ class Segmenting:
     def encode(
         self, content: tuple[Photo, Segmentation, ClassList], *, name: str, stem: str
     ) -> dict[str, bytes]:
-        """Return label map, JSON and overlay, or labelme's JSON."""
+        """Return the files of the format, by the names that `results` says.
+
+        Raises:
+            DataError: If the format cannot hold the photo's name, or what was found.
+        """
+        return dict(zip(self.results(stem), self._contents(content, name, stem), strict=True))
+
+    def _contents(
+        self, content: tuple[Photo, Segmentation, ClassList], name: str, stem: str
+    ) -> tuple[bytes, ...]:
         photo, found, classes = content
         if self.format == "labelme":
-            try:
-                item = Annotated(PurePosixPath(name).name, found)
-            except UsageError as error:
-                raise DataError(str(error)) from error
-            return {f"{stem}.json": json_text(labelme.as_json(item)[0]).encode()}
+            item = _annotated(PurePosixPath(name).name, found)
+            return (json_text(labelme.as_json(item)[0]).encode(),)
+        if self.format == "yolo":
+            return (_yolo_labels(name, stem, found),)
+        if self.format == "palette":
+            return (palette_png(found, classes),)
         shown = overlay(from_float(network_rgb(photo), np.uint8), found, classes=classes)
-        return {
-            f"{stem}.png": _png(label_picture(found)),
-            f"{stem}.json": json_text(as_json(found)).encode(),
-            f"{stem}.overlay.jpg": _png(shown, format="JPEG"),
-        }
+        return (
+            _picture(label_picture(found)),
+            json_text(as_json(found)).encode(),
+            _picture(shown, format="jpeg"),
+        )
+
+
+def _annotated(name: str, found: Segmentation) -> Annotated:
+    try:
+        return Annotated(name, found)
+    except UsageError as error:
+        raise DataError(str(error)) from error
+
+
+def _yolo_labels(name: str, stem: str, found: Segmentation) -> bytes:
+    """Return the labels of a photo; they are found by its name without suffix, so that is taken."""
+    plain = str(PurePosixPath(name).with_suffix(""))
+    if stem != plain:
+        raise DataError(
+            f"photos must differ in more than their suffix for YOLO, got {plain} twice; rename one"
+        )
+    return yolo.label_text(_annotated(name, found))[0].encode()
 
 
 class SegmentingLane:
@@ -384,6 +486,8 @@ class SegmentingLane:
             commercial=network.commercial,
             offline=network.offline,
         )
+        if operation.format == "palette":
+            self.segmenter.classes.palette()  # says now whether it has room for them
 
     def infer(self, decoded: Photo) -> Inferred:
         """Return the photo, what is in it, and the classes."""
@@ -430,6 +534,9 @@ class Embedding:
     def results(self, stem: str) -> tuple[str, ...]:
         """Return (): features are found by what they were made of."""
         return ()
+
+    def shared(self) -> None:
+        """Return None: each file of features is whole by itself."""
 
     def measure(self) -> str:
         """Return that there is none."""
@@ -484,7 +591,12 @@ def _read(source: Source, max_pixels: int) -> Photo:
     return replace(photo, source=source.name)
 
 
-def _png(pixels: NDArray[Any], *, like: Photo | None = None, format: str = "PNG") -> bytes:
+def _one_of(names: Iterable[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} or {last}"
+
+
+def _picture(pixels: NDArray[Any], *, like: Photo | None = None, format: str = "png") -> bytes:
     buffer = BytesIO()
     write_image(buffer, pixels, like=like, format=format)
     return buffer.getvalue()

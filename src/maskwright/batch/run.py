@@ -12,8 +12,9 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol, runtime_checkable
 
 from maskwright.batch.hints import absent_hint, find_hint
+from maskwright.batch.operations import Operation, Shared
 from maskwright.batch.pipeline import Outcome
-from maskwright.batch.places import Found, Listing, LocalPlace
+from maskwright.batch.places import Found, Listing, LocalPlace, Place
 from maskwright.batch.steps import Job, Task
 from maskwright.errors import OutputError, UsageError
 from maskwright.runs.manifest import DONE, FAILED, Entry, Manifest, Row
@@ -24,7 +25,6 @@ from maskwright.weights.download import cache_folder
 from maskwright.weights.identity import identity
 
 STATE = ".maskwright"  # the folder of manifest and report in a folder of results
-_SUFFIX = ".png"
 _POLL_SECONDS = 2.0
 _POLL_SHARE = 0.2  # of the time, at most, is spent looking for new photos
 
@@ -151,10 +151,11 @@ def open_manifest(job: Job, scope: Scope, *, offline: bool = False) -> Manifest:
         weights=weights,
     )
     if isinstance(job.sink, LocalPlace):
-        root = Path(job.sink.root)
-        folders = {(root / row.stem).parent for row in manifest.interrupted()}
+        root, begun = Path(job.sink.root), [row.stem for row in manifest.interrupted()]
+        names = {name for stem in begun for name in job.operation.results(stem)}
         is_addressed = not job.operation.results("")
-        sweep(root.glob("[0-9a-f][0-9a-f]") if is_addressed and folders else folders)
+        folders = {(root / name).parent for name in names}
+        sweep(root.glob("[0-9a-f][0-9a-f]") if is_addressed and begun else folders)
     return manifest
 
 
@@ -208,7 +209,9 @@ def run_batch(
     try:
         for _ in run.rounds():
             if run.is_work():
-                working = working or engine()
+                if working is None:
+                    publish_shared(job, overwrite=scope.overwrite)
+                    working = engine()
                 for outcome in working.outcomes(run.tasks()):
                     run.note(outcome)
                 run.put_back()
@@ -221,6 +224,36 @@ def run_batch(
         if working is not None:
             working.close()
     return Summary(manifest.counts(), run.progress, run.problem, run.stop.is_set())
+
+
+def publish_shared(job: Job, *, overwrite: bool) -> None:
+    """Write what the results of all photos need beside them, unless it is there already.
+
+    Shards, and runs at the same time, write the same; whoever is first does it.
+
+    Raises:
+        OutputError: If a file is there that says something else and may not be replaced, or it
+            cannot be written.
+        WeightsError: If the weights it is about cannot be read.
+    """
+    shared, sink = job.operation.shared(), job.sink
+    if shared is None or _says_same(sink, shared):
+        return
+    try:
+        sink.publish({shared.name: shared.content}, overwrite=overwrite)
+    except OutputError as error:
+        if overwrite or sink.signature(shared.name) is None:
+            raise
+        if not _says_same(sink, shared):
+            raise OutputError(
+                f"{sink.label(shared.name)}: expected what these weights and settings need, got"
+                " something else; choose another -o, or allow replacing it with --overwrite"
+            ) from error
+
+
+def _says_same(sink: Place, shared: Shared) -> bool:
+    is_there = sink.signature(shared.name) is not None
+    return is_there and shared.agrees(sink.read(shared.name))
 
 
 @dataclass
@@ -360,8 +393,9 @@ class _Run:
         before, now = self.seen, dict[str, str]()
         sink, source = self.job.sink, self.job.source
         is_same_kind = type(sink) is type(source)
+        suffix = _suffix(self.job.operation)
         for listing in source.listings(getattr(sink, "root", None) if is_same_kind else None):
-            for found, stem in _with_stems(listing):
+            for found, stem in _with_stems(listing, suffix):
                 if not self.scope.holds(found.name):
                     continue
                 if self.scope.watch:
@@ -384,8 +418,14 @@ class _Run:
         return Entry(found.name, stem, f"{found.signature} {hint[1]}", hint[0])
 
 
-def _with_stems(listing: Listing) -> Iterator[tuple[Found, str]]:
+def _suffix(operation: Operation) -> str:
+    """Return how the first result of a photo ends, ".png" if its content decides that."""
+    names = operation.results("a")
+    return PurePosixPath(names[0]).suffix if names else ".png"
+
+
+def _with_stems(listing: Listing, suffix: str) -> Iterator[tuple[Found, str]]:
     names = [PurePosixPath(found.name) for found in listing.photos]
-    results = output_names(names, _SUFFIX, taken=listing.folders)
+    results = output_names(names, suffix, taken=listing.folders)
     for found, result in zip(listing.photos, results, strict=True):
-        yield found, str(result).removesuffix(_SUFFIX)
+        yield found, str(result).removesuffix(suffix)

@@ -39,6 +39,8 @@ from maskwright.errors import UsageError
 if TYPE_CHECKING:
     from maskwright.batch.operations import Cut, Network
 
+SEGMENTS = ("png", "labelme", "yolo", "palette")
+PICTURES = ("png", "tiff", "webp", "jpeg")
 Trimaps = Annotated[
     str | None,
     typer.Option("--trimaps", "--trimap", metavar="DIR", help="Trimaps: same paths, same stems."),
@@ -46,6 +48,15 @@ Trimaps = Annotated[
 Masks = Annotated[
     str | None,
     typer.Option("--masks", "--mask", metavar="DIR", help="Masks: same paths, same stems."),
+]
+
+Format = Annotated[
+    str,
+    typer.Option(
+        metavar="|".join(PICTURES),
+        callback=flags.one_of("--format", "|".join(PICTURES), ", ".join(PICTURES)),
+        help="Of the results; webp and jpeg have 8 bits, a jpeg no transparency.",
+    ),
 ]
 
 
@@ -64,9 +75,9 @@ def segment(
     format: Annotated[
         str,
         typer.Option(
-            metavar="png|labelme",
-            callback=flags.one_of("--format", "png|labelme", "png or labelme"),
-            help="png is a 16-bit label map with JSON and an overlay picture.",
+            metavar="|".join(SEGMENTS),
+            callback=flags.one_of("--format", "|".join(SEGMENTS), ", ".join(SEGMENTS)),
+            help="png is a 16-bit label map with JSON and an overlay; palette shows classes.",
         ),
     ] = "png",
     score: Annotated[
@@ -137,6 +148,7 @@ def matte(
     trimaps: Trimaps = None,
     masks: Masks = None,
     band: flags.Band = "auto",
+    format: Format = "png",
     bit_depth: flags.BitDepth = None,
     engine: Engine = "local",
     ray_address: Address = None,
@@ -179,6 +191,7 @@ def matte(
         band=flags.band_width(band),
         bit_depth=int(bit_depth) if bit_depth else None,
         max_pixels=pixel_limit(max_pixels),
+        format=format,
     )
     return do_batch(
         operation,
@@ -226,6 +239,7 @@ def cutout(
             help="Remove the old background's colour from soft edges.",
         ),
     ] = True,
+    format: Format = "png",
     bit_depth: flags.BitDepth = None,
     engine: Engine = "local",
     ray_address: Address = None,
@@ -271,6 +285,7 @@ def cutout(
         cut=_cut(background, decontaminate=decontaminate),
         bit_depth=int(bit_depth) if bit_depth else None,
         max_pixels=pixel_limit(max_pixels),
+        format=format,
     )
     return do_batch(
         operation,
