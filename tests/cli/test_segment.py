@@ -9,10 +9,12 @@ from maskwright.cli.main import run
 from maskwright.formats.coco import read_coco
 from maskwright.formats.label_map import read_label_map
 from maskwright.formats.labelme import read_labelme
+from maskwright.formats.palette import read_class_map
 from maskwright.formats.panoptic import read_panoptic
 from maskwright.image.io import read_photo, write_image
 from maskwright.models import mask2former
 from maskwright.models.mask2former.config import MINI
+from maskwright.structures.class_list import ClassList
 from maskwright.weights.load import save_model
 
 CONFIG = replace(
@@ -105,6 +107,16 @@ def test_a_class_for_every_pixel(photos, tmp_path, weights):
     assert read_label_map(target).label_map().max() < 4
 
 
+def test_a_palette_of_classes(photos, tmp_path, weights, capsys):
+    target = tmp_path / "s.png"
+    arguments = (photos / "b.jpg", "-o", target, "--format", "palette")
+    assert segment(*arguments, *SEEN, model=weights) == 0
+    labels = read_class_map(target, classes=ClassList(CONFIG.names), size=(90, 130))
+    assert set(np.unique(labels)) <= {0, 1, 2, 3, 255}
+    assert segment(*arguments, "--task", "instance", "--overwrite", model=weights) == 1
+    assert "got instances, which may overlap" in capsys.readouterr().err
+
+
 def test_what_exists_is_kept(photos, tmp_path, weights, capsys):
     for kept in ("a.png", "a.json", "a.overlay.jpg"):
         (tmp_path / kept).write_bytes(b"mine")
@@ -127,7 +139,7 @@ def test_a_bad_photo_is_left_out_of_the_file_for_all(photos, tmp_path, weights, 
     ("arguments", "said"),
     [
         (["--task", "depth"], "--task must be panoptic, instance, semantic"),
-        (["--format", "xml"], "--format must be png, coco, labelme, yolo"),
+        (["--format", "xml"], "--format must be png, coco, labelme, yolo, palette"),
         (["--score", "3"], "threshold must lie in"),
         (["--model", "nothing"], "nothing"),
         (["-o", "-"], "name a file or folder"),

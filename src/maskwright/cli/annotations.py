@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from maskwright.structures.class_list import ClassList
     from maskwright.structures.segmentation import Segmentation
 
-EACH = {"png": ".png", "labelme": ".json"}  # a file for each photo
-FORMATS = ("png", "coco", "labelme", "yolo")
+EACH = {"png": ".png", "labelme": ".json", "palette": ".png"}  # a file for each photo
+FORMATS = ("png", "coco", "labelme", "yolo", "palette")
 TOLD_LOSS = 0.001  # less is not worth a line
 
 _log = logging.getLogger(__name__)
@@ -96,6 +96,10 @@ class Annotations:
         named = Annotated(item.name.as_posix(), segmentation)
         if self.format == "png":
             write_pictures(item.target, photo, segmentation, classes, overwrite=self.overwrite)
+        elif self.format == "palette":
+            from maskwright.formats.palette import write_palette
+
+            write_palette(item.target, segmentation, classes=classes, overwrite=self.overwrite)
         elif self.format == "labelme":
             from maskwright.formats.labelme import write_labelme
 

@@ -40,7 +40,7 @@ def segment(
         typer.Option(
             metavar="|".join(FORMATS),
             callback=flags.one_of("--format", "|".join(FORMATS), ", ".join(FORMATS)),
-            help="png is a 16-bit label map with JSON and an overlay picture.",
+            help="png is a 16-bit label map with JSON and an overlay; palette shows classes.",
         ),
     ] = "png",
     polygons: Annotated[
@@ -80,6 +80,10 @@ def segment(
     COCO becomes one file for all photos, YOLO one folder, the other formats a file for each photo.
     """
     flags.set_verbosity(quiet=quiet, verbose=verbose)
+    if format == "palette":
+        from maskwright.formats.palette import check_task
+
+        check_task(task)
     written = Annotations(format, output, as_polygons=polygons, overwrite=overwrite)
     items = written.plan(photos, recursive=recursive)
     segmenter = open_segmenter(model, device, dtype, commercial=commercial, offline=offline)
