@@ -206,11 +206,12 @@ def test_a_stale_revision_changes_nothing(page):
 
 
 def test_of_two_actions_at_once_on_one_state_one_is_done(page, monkeypatch):
-    real = Session.edited
+    real, seconds = Session.edited, iter((0.3, 1.0))
 
     def slow(*arguments):
-        time.sleep(0.2)  # long enough for the other one to arrive
-        return real(*arguments)
+        made = real(*arguments)
+        time.sleep(next(seconds))  # long enough for the other one to arrive, and to come after
+        return made
 
     monkeypatch.setattr(Session, "edited", slow)
     with ThreadPoolExecutor() as threads:

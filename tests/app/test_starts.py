@@ -83,11 +83,15 @@ def test_a_file_about_several_photos_is_read_once_and_begins_each(
     assert rows == {"a.png": ("in work", 2, SIZE), "more/c d.png": ("in work", 1, SMALL)}
 
 
-def test_the_same_twice_adds_nothing_and_photos_at_work_are_left_alone(tmp_path, gallery, journal):
+def test_the_same_twice_adds_nothing_and_photos_at_work_are_left_alone(
+    tmp_path, gallery, journal, monkeypatch
+):
     file = exported(tmp_path, "coco")
     assert begin([file], gallery, journal) == Begun(2, 3, 0)
     before = {photo: journal.entries(photo) for photo in map(photo_id, dict(ALL))}
-    assert begin([file], gallery, journal) == Begun(0, 0, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(starts, "_decoded", None)  # nor are their objects decoded once more
+        assert begin([file], gallery, journal) == Begun(0, 0, 2)
     assert {photo: journal.entries(photo) for photo in before} == before
     more = [("a.png", document(SIZE, cat=CAT)), ("b.jpg", document(SIZE, dog=DOG))]
     (tmp_path / "more").mkdir()
