@@ -90,7 +90,7 @@ def test_the_same_twice_adds_nothing_and_photos_at_work_are_left_alone(
     assert begin([file], gallery, journal) == Begun(2, 3, 0)
     before = {photo: journal.entries(photo) for photo in map(photo_id, dict(ALL))}
     with monkeypatch.context() as patch:
-        patch.setattr(starts, "_decoded", None)  # nor are their objects decoded once more
+        patch.setattr(starts, "_decoded", lambda *_: pytest.fail("decoded once more"))
         assert begin([file], gallery, journal) == Begun(0, 0, 2)
     assert {photo: journal.entries(photo) for photo in before} == before
     more = [("a.png", document(SIZE, cat=CAT)), ("b.jpg", document(SIZE, dog=DOG))]
