@@ -1,7 +1,7 @@
 """The small segmenting network that ships with the package: what a photo's subject is, and where.
 
 Command: maskwright train mask2former_mini --set data=DIR
-Hardware, time: two CPU cores, about 3 hours.
+Hardware, time: one of two shared CPU cores, about 2 hours.
 Data: photos with objects as listed in `data/embedded_segments.py`, ImageNet weights to start from.
 
 The schedule is not the paper's, see the recipe `camvid`.
