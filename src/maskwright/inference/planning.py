@@ -73,7 +73,7 @@ class TilePlanner:
     reach_px: int | None
     align_px: int
     bytes_per_pixel: int
-    multiply_adds_per_pixel: float = 0
+    multiply_adds_per_pixel: int = 0
     pad_px: int = 16
 
     def plan(self, size: tuple[int, int], available: int | None) -> MattePlan:
