@@ -2,7 +2,7 @@
 
 Commands: maskwright train interformer_mini --set data=DIR
           … with --set start=FILE --set side_px=320 --set batch=6, to go on with larger crops
-Hardware, time: one of two shared CPU cores, about two hours.
+Hardware, time: one of two shared CPU cores, about three hours.
 Data: photos with objects as listed in `data/embedded_objects.py`, ImageNet weights to start from.
 """
 
