@@ -7,13 +7,13 @@ resolution: eroding 24 megapixels by an ellipse of 180 pixels takes minutes, a d
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, UInt8
 
 from maskwright.data.matting import BenchmarkRow
 from maskwright.errors import UsageError
 from maskwright.image.colour import from_float, to_float
+from maskwright.image.distance import edge_distance
 from maskwright.image.io import read_grey
 from maskwright.image.trimap import read_trimap
 
@@ -99,5 +99,4 @@ def _farther(inside: Bool[np.ndarray, "h w"], reach_px: float) -> Bool[np.ndarra
         raise UsageError(f"a band must be 0 pixels or wider, got {reach_px:g}")
     if inside.all():  # OpenCV's distance to nothing is not a number to compare with
         return inside
-    distance = cv2.distanceTransform(inside.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return (distance > reach_px) & inside
+    return (edge_distance(inside) > reach_px) & inside

@@ -10,11 +10,11 @@ others share. They differ in details that move scores; `PROTOCOLS` lists them.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, Float32
 
 from maskwright.errors import UsageError
+from maskwright.image.distance import edge_distance
 from maskwright.metrics.interactive import LIMIT, iou
 from maskwright.structures.click import Click
 
@@ -85,10 +85,7 @@ def distance_inside(mask: Bool[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]
     Distances are exact and Euclidean, from centre to centre; beyond the edge of the photo lies
     the outside.
     """
-    padded = np.pad(mask, 1).astype(np.uint8)
-    near = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-    # OpenCV's square roots differ in the last digit, which would tell equal distances apart.
-    return np.sqrt(np.rint(np.square(near, dtype=np.float64))).astype(np.float32)
+    return edge_distance(np.pad(mask, 1))[1:-1, 1:-1]
 
 
 def next_click(

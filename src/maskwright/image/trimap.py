@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from maskwright.errors import ShapeError, TrimapError
 from maskwright.image.band import band_px, local_band_px
+from maskwright.image.distance import edge_distance
 from maskwright.image.io import PhotoSource, read_photo
 from maskwright.image.trimap_read import TrimapWarning, check_trimap, read_trimap
 from maskwright.structures.trimap import BACKGROUND, FOREGROUND, UNKNOWN
@@ -130,9 +131,9 @@ def _banded(
         if known.all():
             trimap[:] = value
             break
-        depth = cv2.distanceTransform(known.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        depth = edge_distance(known)
         trimap[depth > width_px] = value
-        _keep_cores(trimap, value, known, np.asarray(depth, np.float32))
+        _keep_cores(trimap, value, known, depth)
     return trimap
 
 
