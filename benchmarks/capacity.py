@@ -23,6 +23,7 @@ from skimage import data
 
 from benchmarks.queueing import Machine, Stage, highest_rate, simulate
 from benchmarks.record import RESULTS, provenance
+from maskwright.batch.local import default_workers
 from maskwright.batch.operations import (
     Cut,
     Embedding,
@@ -73,7 +74,7 @@ class Measured:
 
 def machine(cores: int) -> Machine:
     """Return a machine as `maskwright batch` uses it: a codec process for every second core."""
-    codecs = max(1, cores // 2)
+    codecs = default_workers(cores)
     return Machine(cores, {"codecs": codecs, "networks": 1}, window=codecs + WAITING)
 
 

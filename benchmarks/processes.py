@@ -62,8 +62,10 @@ RECIPES = {
     " side_px=128 procedural=8 validated=1",
     "reconstruction": "drawn=700 batch=100",
 }
-HEADER = ["recipe", "precision", "settings", "first_loss", "last_loss", "largest_difference"]
-HEADER += ["start_moved"]
+HEADER = [
+    *("recipe", "precision", "settings", "first_loss", "last_loss", "largest_difference"),
+    "start_moved",
+]
 WAYS = ("users", "double", "moved")
 
 
@@ -190,17 +192,19 @@ def compare(
     if "steps" not in RECIPES[recipe]:
         settings.append(f"steps={STEPS}")
     way = "double" if precision == "fp64" else WAYS[0]
-    runs = [("1", "", way), ("2", launcher, way), ("moved", "", "moved")]
-    alone, together, moved = (
+    runs = {"1": ("", way), "2": (launcher, way)}
+    if precision == "fp32":
+        runs["moved"] = "", "moved"
+    alone, *others = (
         losses_of(name, settings, folder / recipe / place, launcher=start, way=how)
-        for place, start, how in runs
+        for place, (start, how) in runs.items()
     )
-    if not len(alone) == len(together) == len(moved) == STEPS:
-        raise SystemExit(f"{recipe}: expected {STEPS} steps, got {len(alone)}, {len(together)}")
-    largest = largest_difference(together, alone)
+    if {len(losses) for losses in (alone, *others)} != {STEPS}:
+        raise SystemExit(f"{recipe}: expected {STEPS} steps, got {[*map(len, (alone, *others))]}")
+    differences = [f"{largest_difference(losses, alone):.1e}" for losses in others]
+    together, moved = differences[0], "".join(differences[1:])
     shown = RECIPES[recipe].replace("{data}", "data=DIR" if places["data"] else "")
-    values = [precision, shown.strip(), f"{alone[0]:.5g}", f"{alone[-1]:.5g}", f"{largest:.1e}"]
-    values.append(f"{largest_difference(moved, alone):.1e}")
+    values = [precision, shown.strip(), f"{alone[0]:.5g}", f"{alone[-1]:.5g}", together, moved]
     return dict(zip(HEADER, [recipe, *values], strict=True))
 
 

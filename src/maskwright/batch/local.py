@@ -43,9 +43,13 @@ def usable_cores() -> int:
     return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
-def default_workers() -> int:
-    """Return how many codecs keep the networks of one machine busy: half its cores."""
-    return max(1, usable_cores() // 2)
+def default_workers(cores: int = 0) -> int:
+    """Return how many codecs keep the networks of one machine busy: half its cores.
+
+    Args:
+        cores: Of the machine; 0 is this one.
+    """
+    return max(1, (cores or usable_cores()) // 2)
 
 
 def default_limits(workers: int, *, seconds: float | None = None) -> Limits:

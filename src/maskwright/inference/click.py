@@ -15,7 +15,7 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from maskwright.data.reference import unknown_map, with_prediction
-from maskwright.errors import UsageError, WeightsError
+from maskwright.errors import UsageError
 from maskwright.image.io import PhotoSource, read_mask, read_photo
 from maskwright.inference.answer import Answer as Answer
 from maskwright.inference.device import pick_device, pick_dtype, pick_encoding_dtype
@@ -33,7 +33,7 @@ from maskwright.models.interformer.quick import Prepared, QuickDecoder
 from maskwright.structures.box import Box
 from maskwright.structures.click import Click
 from maskwright.structures.scribble import Scribble
-from maskwright.weights.load import load_model
+from maskwright.weights.load import another_network, load_model
 
 # Most pixels that a network sees of a photo, by its encoder; 4:3 is 1024 x 768 and 512 x 384. The
 # small network learned from crops of 320: larger photos take it more clicks.
@@ -105,10 +105,7 @@ class Clicker:
         """
         model, paper, config = load_model(name, commercial=commercial, offline=offline)
         if paper != PAPER or not isinstance(model, InterFormer):
-            raise WeightsError(
-                f"expected the weights of a clicking network, {name} holds {paper}; "
-                "see `maskwright models list`"
-            )
+            raise another_network(name, paper, wanted="clicking")
         return cls(model, config, device=device, dtype=dtype, most_px=most_px)
 
     def encode(self, image: PhotoSource) -> ImageFeatures:

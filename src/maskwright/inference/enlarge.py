@@ -31,8 +31,7 @@ def enlarged_mask(
     wide = _widened(margin, size[1], seen[1])
     is_above = wide > 0
     mask = np.empty(size, np.bool_)
-    starts = np.flatnonzero(np.diff(upper, prepend=-1))
-    for start, end in zip(starts, [*starts[1:], size[0]], strict=True):
+    for start, end in zip(*_bands(upper), strict=True):
         row = upper[start]
         mask[start:end] = is_above[row]
         mixed = np.flatnonzero(is_above[row] != is_above[row + 1])
@@ -54,8 +53,7 @@ def enlarged_changes(
     height = size[0]
     upper, share = _between(height, seen[0], len(margin))
     wide = _widened(margin, size[1], seen[1])
-    starts = np.flatnonzero(np.diff(upper, prepend=-1))  # of the bands between two rows
-    ends = np.append(starts[1:], height)
+    starts, ends = _bands(upper)
     above, below = wide[upper[starts]], wide[upper[starts] + 1]
     first, last = above > 0, above > 0  # row of each band
     band, column = np.nonzero(first != (below > 0))
@@ -90,6 +88,14 @@ def enlarged_probability(
         strip += wide[upper[rows] + 1] * part
         expit(strip, out=probability[rows])
     return probability
+
+
+def _bands(
+    upper: Int[np.ndarray, " pixel"],
+) -> tuple[Int[np.ndarray, " band"], Int[np.ndarray, " band"]]:
+    """Return first row and end of the bands of pixels that lie between the same two samples."""
+    starts = np.flatnonzero(np.diff(upper, prepend=-1))
+    return starts, np.append(starts[1:], len(upper))
 
 
 def _widened(

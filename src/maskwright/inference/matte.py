@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float32, Int, UInt8
 from torch import Tensor, nn
 
-from maskwright.errors import MemoryBudgetError, UsageError, WeightsError
+from maskwright.errors import MemoryBudgetError, UsageError
 from maskwright.image.colour import network_rgb
 from maskwright.image.io import read_photo
 from maskwright.image.photo import Photo
@@ -25,7 +25,7 @@ from maskwright.layers.conv import folded
 from maskwright.models.mematte.model import MemoryEfficientMatting
 from maskwright.structures.matte import Matte
 from maskwright.structures.trimap import Trimap
-from maskwright.weights.load import load_model
+from maskwright.weights.load import another_network, load_model
 
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)  # of ImageNet, sRGB in [0, 1]
 DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
@@ -94,10 +94,7 @@ class Matter:
         """
         model, paper, config = load_model(name, commercial=commercial, offline=offline)
         if paper not in PLANNERS:
-            raise WeightsError(
-                f"expected the weights of a matting network, {name} holds {paper}; "
-                "see `maskwright models list`"
-            )
+            raise another_network(name, paper, wanted="matting")
         return cls(
             model, PLANNERS[paper](config), device=device, dtype=dtype, max_memory=max_memory
         )

@@ -36,7 +36,7 @@ from maskwright.models.mask2former.config import Config
 from maskwright.models.mask2former.model import ALIGN_PX, Mask2Former
 from maskwright.structures.class_list import ClassList
 from maskwright.structures.segmentation import TASKS, Segmentation
-from maskwright.weights.load import load_config, load_model
+from maskwright.weights.load import another_network, load_config, load_model
 
 PAPER = "mask2former"
 PUBLISHED = {133: "coco-panoptic", 80: "coco-instance", 150: "ade20k", 19: "cityscapes"}
@@ -125,7 +125,7 @@ class Segmenter:
         """
         model, paper, config = load_model(name, commercial=commercial, offline=offline)
         if paper != PAPER or not isinstance(model, Mask2Former):
-            raise _another_network(name, paper)
+            raise another_network(name, paper, wanted="segmenting")
         return cls(model, config, device=device, dtype=dtype, short_side_px=short_side_px)
 
     def segment(
@@ -290,15 +290,8 @@ def load_classes(name: str | Path, *, commercial: bool = False, offline: bool = 
     """
     paper, config = load_config(name, commercial=commercial, offline=offline)
     if paper != PAPER:
-        raise _another_network(name, paper)
+        raise another_network(name, paper, wanted="segmenting")
     return classes_of(config)
-
-
-def _another_network(name: str | Path, paper: str) -> WeightsError:
-    return WeightsError(
-        f"expected the weights of a segmenting network, {name} holds {paper}; "
-        "see `maskwright models list`"
-    )
 
 
 def classes_of(config: Config) -> ClassList:

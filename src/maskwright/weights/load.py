@@ -78,6 +78,20 @@ def load_config(
     return _read_config(metadata, path)
 
 
+def another_network(name: str | Path, paper: str, *, wanted: str) -> WeightsError:
+    """Return the error about weights of another kind of network.
+
+    Args:
+        name: Of the weights.
+        paper: That they belong to.
+        wanted: What the network should do, such as "matting".
+    """
+    return WeightsError(
+        f"expected the weights of a {wanted} network, {name} holds {paper}; "
+        "see `maskwright models list`"
+    )
+
+
 def build_with(paper: str, config: Any, state: Mapping[str, Tensor], *, name: str) -> nn.Module:
     """Return the network of a configuration with the weights of a file.
 
