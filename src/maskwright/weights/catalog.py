@@ -67,6 +67,35 @@ _VITMATTE_NOTES = (
 )
 
 
+def _embedded(
+    name: str,
+    *,
+    paper: str,
+    task: str,
+    sha256: str,
+    data: tuple[tuple[str, str], ...],
+    scores: Mapping[str, float],
+    size: int,
+    notes: str = "",
+) -> WeightRow:
+    """Return the row of weights that ship in the package, made by the recipe of their name."""
+    return WeightRow(
+        name=name,
+        paper=paper,
+        task=task,
+        url="",
+        sha256=sha256,
+        licence="Apache-2.0",
+        commercial=False,
+        data=data,
+        scores=scores,
+        bytes=size,
+        embedded=True,
+        recipe=f"maskwright train {name.replace('-', '_')}",
+        notes=notes,
+    )
+
+
 def _vitmatte(
     name: str,
     file: str,
@@ -178,63 +207,43 @@ _CLICK_DATA = (
 )
 
 _ROWS = (
-    WeightRow(
-        name="a2u-mini",
+    _embedded(
+        "a2u-mini",
         paper="a2u",
         task="matting",
-        url="",
         sha256="ed43f819a376bc2f931b5298cb92c66ab311d5a971766ecb2a27e9691eb4a93f",
-        licence="Apache-2.0",
-        commercial=False,
         data=_EMBEDDED_DATA,
         scores={"held-out SAD": 4.13, "held-out MSE": 0.02501},
-        bytes=1423052,
-        embedded=True,
-        recipe="maskwright train a2u_mini",
+        size=1423052,
     ),
-    WeightRow(
-        name="mematte-mini",
+    _embedded(
+        "mematte-mini",
         paper="mematte",
         task="matting",
-        url="",
         sha256="393304f61f7c482f270ab54a8a68c1832e6cd0b315480614df565a577f245665",
-        licence="Apache-2.0",
-        commercial=False,
         data=_EMBEDDED_DATA,
         scores={"held-out SAD": 4.44, "held-out MSE": 0.03058},
-        bytes=6798116,
-        embedded=True,
-        recipe="maskwright train mematte_mini",
+        size=6798116,
         notes="Routed: a quarter of the tokens attend globally. For large photos in little memory.",
     ),
-    WeightRow(
-        name="interformer-mini",
+    _embedded(
+        "interformer-mini",
         paper="interformer",
         task="clicking",
-        url="",
         sha256="a5f828c973e76f2c39b809cfd5dbfbbd2663d7427f793f53261f6ec9a8c6a28c",
-        licence="Apache-2.0",
-        commercial=False,
         data=_CLICK_DATA,
         scores={"held-out NoC@85": 5.00, "held-out NoC@90": 7.67, "IoU after 3 clicks": 0.800},
-        bytes=6453816,
-        embedded=True,
-        recipe="maskwright train interformer_mini",
+        size=6453816,
         notes="Selects objects by clicks, boxes and scribbles; encodes a photo in a moment.",
     ),
-    WeightRow(
-        name="mask2former-mini",
+    _embedded(
+        "mask2former-mini",
         paper="mask2former",
         task="segmentation",
-        url="",
         sha256="159e11dddc48044bededd1c522dbb9f6ef21894ac67eacf2d11389e37c5ff9c4",
-        licence="Apache-2.0",
-        commercial=False,
         data=_CLICK_DATA[1:],
         scores={"held-out PQ of things": 71.2, "held-out subject IoU": 0.721},
-        bytes=7565956,
-        embedded=True,
-        recipe="maskwright train mask2former_mini",
+        size=7565956,
         notes="Finds persons, animals, vehicles and other objects: a photo's subject, unasked.",
     ),
     _vitmatte(
