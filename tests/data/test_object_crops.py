@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -12,7 +14,9 @@ from maskwright.data.object_crops import (
     composite,
     cut_scene,
     joined,
+    layer_of_part,
     recorded,
+    relit,
 )
 from maskwright.data.scenes import Part, Scene, parts_of, pyramid
 from maskwright.metrics.interactive import iou
@@ -152,3 +156,21 @@ def test_shrunk_photos_do_not_drift_from_their_labels():
         drifts.append((weights * rows).sum() / weights.sum() - rows[cut.mask].mean())
     assert max(map(abs, drifts)) < 0.5  # labels end at whole pixels, colours between them
     assert abs(np.mean(drifts)) < 0.06
+
+
+def test_objects_of_photos_are_cut_out_by_their_masks_and_laid_on_another():
+    found = replace(things(), scenes=[scene()])
+    never = replace(PLAN, second_probability=0.0, matted_probability=0.0, relit_probability=0.0)
+    for seed in range(20):
+        cut = composite(found, rng(seed), plan=never)
+        of_a_colour = [(cut.image[..., c] > 125) & (cut.image[..., 2] < 60) for c in (0, 1)]
+        assert max(iou(shown, cut.mask) for shown in of_a_colour) > 0.9
+        beside = cv2.erode((~cut.mask).astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
+        assert np.abs(cut.image[beside].astype(int) - 30).max(initial=0) <= 1  # the background
+
+
+def test_a_layer_in_another_light_keeps_its_alpha():
+    layer = layer_of_part(scene(), scene().parts[0], rng(), plan=PLAN)
+    changed = [relit(layer, rng(seed)) for seed in range(5)]
+    assert all(np.array_equal(c[..., 3], layer[..., 3]) for c in changed)
+    assert not any(np.array_equal(c[..., :3], layer[..., :3]) for c in changed)

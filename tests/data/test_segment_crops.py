@@ -122,7 +122,7 @@ def test_what_is_pasted_hides_what_was_there():
     alpha = np.zeros((8, 8), np.uint8)
     alpha[2:, 2:6] = 255
     alpha[:2, 2:6] = 100
-    crop.paste(np.full((8, 8, 3), 200, np.uint8), alpha, SQUARE)
+    crop.paste(np.dstack([np.full((8, 8, 3), 200, np.uint8), alpha]), SQUARE)
     assert crop.classes == [DISK, SQUARE]
     assert (crop.labels[2:, 2:6] == 2).all() and (crop.labels[:2, 2:4] == 1).all()
     assert (crop.image[2:, 2:6] == 200).all() and (crop.image[:2, 2:6] == 78).all()

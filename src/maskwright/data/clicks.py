@@ -10,6 +10,7 @@ others share. They differ in details that move scores; `PROTOCOLS` lists them.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from jaxtyping import Bool, Float32
 
@@ -85,7 +86,12 @@ def distance_inside(mask: Bool[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]
     Distances are exact and Euclidean, from centre to centre; beyond the edge of the photo lies
     the outside.
     """
-    return edge_distance(np.pad(mask, 1))[1:-1, 1:-1]
+    distance = np.zeros(mask.shape, np.float32)
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    if width:  # what lies outside the box is outside the mask: no pixel is nearer than its rim
+        inside = np.s_[y : y + height, x : x + width]
+        distance[inside] = edge_distance(np.pad(mask[inside], 1))[1:-1, 1:-1]
+    return distance
 
 
 def next_click(

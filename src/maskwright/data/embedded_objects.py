@@ -3,8 +3,8 @@
 Sets and their shares stand in one table; `splits.py` says which photos are held out.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ COLLECTIONS = (
     Collection("coco128_seg", yolo_scenes, 0.10, 3),
     Collection("car_parts_train", coco_scenes, 0.09, 2),
 )
-COMPOSITE_SHARE = 0.13
+COMPOSITE_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,10 @@ class ObjectSources:
             files = found.files.training
             read = [found.scene(file, long_side_px=LONG_SIDE_PX) for file in files]
             scenes.append((collection.share, read))
-        composites = (COMPOSITE_SHARE, self.composites())
-        return ObjectCrops(scenes, composites, plan=plan, seed=self.seed, length=length)
+        composites = with_photos(self.composites(), [s for _, found in scenes for s in found])
+        return ObjectCrops(
+            scenes, (COMPOSITE_SHARE, composites), plan=plan, seed=self.seed, length=length
+        )
 
     def held_out(self) -> tuple[HeldOutObject, ...]:
         """Return the objects to measure with, at full size, the same ones each time.
@@ -174,6 +176,18 @@ def chosen(scene: Scene, rng: np.random.Generator, *, most: int) -> list[Part]:
     others = [part for part in parts if len(part.labels) == 1]
     order = rng.permutation(len(others))
     return [*whole, *(others[index] for index in order)][:most]
+
+
+def with_photos(composites: Composites, scenes: Sequence[Scene]) -> Composites:
+    """Return composites that also show objects of photos, and lay them on photos of regions.
+
+    Regions are not cut out: what they end at belongs to their neighbours.
+    """
+    return replace(
+        composites,
+        backgrounds=[*composites.backgrounds, *(s.levels for s in scenes if s.may_join)],
+        scenes=[scene for scene in scenes if scene.parts and not scene.may_join],
+    )
 
 
 def _thing(foreground: Foreground) -> Thing:

@@ -2,7 +2,8 @@
 
 The paper resizes, pads and crops whole photos; here one affine map carries an object straight
 into a crop. It is shown whole and in parts, near and far, as photos are clicked on. A share of
-the samples are foregrounds with a known alpha on new backgrounds. Not from a paper.
+the samples are composites: foregrounds with a known alpha, or objects of other photos cut out by
+their masks, on new backgrounds. Not from a paper.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from torch.utils.data import Dataset
 from maskwright.data.labelled import Labelled
 from maskwright.data.loader import Key
 from maskwright.data.object_samples import in_hsv, object_tensors
-from maskwright.data.scenes import Map, Scene
+from maskwright.data.scenes import Map, Part, Scene
 
 OUTSIDE = (124, 116, 104)  # beyond the photo: ImageNet's mean colour, 0 once normalised
 TRIES = 6
@@ -41,6 +42,9 @@ class ObjectCropPlan:
         join_probability: How often a region and its neighbour are one object.
         share: Range of the crop that an object may cover.
         second_probability: How often a composite shows another foreground beside the object.
+        matted_probability: How often what a composite shows has an alpha, not a mask, if both are
+            there.
+        relit_probability: How often it comes in a light of its own.
         noise: Largest standard deviation of the noise, of 255.
     """
 
@@ -54,6 +58,8 @@ class ObjectCropPlan:
     join_probability: float = 0.2
     share: tuple[float, float] = (0.004, 0.9)
     second_probability: float = 0.4
+    matted_probability: float = 0.35
+    relit_probability: float = 0.5
     noise: float = 9.0
 
 
@@ -66,10 +72,17 @@ class Thing:
 
 @dataclass(frozen=True, eq=False)
 class Composites:
-    """Foregrounds, and the photos to lay them on, uint8 (h, w, 3) at three sizes."""
+    """What composites are made of.
+
+    Attributes:
+        things: Foregrounds with an alpha.
+        backgrounds: Photos to lay them on, uint8 (h, w, 3) at three sizes.
+        scenes: Photos whose objects are cut out by their masks; may be none.
+    """
 
     things: Sequence[Thing]
     backgrounds: Sequence[tuple[UInt8[np.ndarray, "_ _ 3"], ...]]
+    scenes: Sequence[Scene] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,8 +152,7 @@ class ObjectCrops(Dataset[dict[str, Tensor]]):
 
 def cut_scene(scene: Scene, rng: np.random.Generator, *, plan: ObjectCropPlan) -> Cut:
     """Return a crop of a photo and where an object of it is, drawn by its size's square root."""
-    weights = np.sqrt([part.share for part in scene.parts])
-    part = scene.parts[rng.choice(len(weights), p=weights / weights.sum())]
+    part = drawn_part(scene, rng)
     mask = scene.mask(part)
     if scene.may_join and rng.random() < plan.join_probability:
         mask = joined(mask, scene.maps[part.map_index], rng)
@@ -170,15 +182,66 @@ def composite(found: Composites, rng: np.random.Generator, *, plan: ObjectCropPl
         found.backgrounds[int(rng.integers(len(found.backgrounds)))], rng, plan.side_px
     )
     for _ in range(1 + int(rng.random() < plan.second_probability)):
-        levels = found.things[int(rng.integers(len(found.things)))].levels
-        height, width = levels[0].shape[:2]
-        view = view_of_thing(rng, (height, width), plan=plan)
-        layer = seen_through(levels, view, plan.side_px, border=(0, 0, 0, 0))
-        alpha = layer[..., 3]
-        share = (alpha.astype(np.float32) / 255)[..., None]
-        image = np.rint(image + share * (layer[..., :3] - image.astype(np.float32)))
-        image = image.astype(np.uint8)
+        layer = _layer(found, rng, plan=plan)
+        image, alpha = laid_over(image, layer), layer[..., 3]
     return Cut(image, alpha >= 128, np.ones(alpha.shape, np.bool_))
+
+
+def _layer(
+    found: Composites, rng: np.random.Generator, *, plan: ObjectCropPlan
+) -> UInt8[np.ndarray, "side side 4"]:
+    if found.scenes and rng.random() >= plan.matted_probability:
+        scene = found.scenes[int(rng.integers(len(found.scenes)))]
+        layer = layer_of_part(scene, drawn_part(scene, rng), rng, plan=plan)
+    else:
+        thing = found.things[int(rng.integers(len(found.things)))]
+        layer = layer_of_thing(thing, rng, plan=plan)
+    return relit(layer, rng) if rng.random() < plan.relit_probability else layer
+
+
+def drawn_part(scene: Scene, rng: np.random.Generator) -> Part:
+    """Return an object of a photo, drawn by its size's square root."""
+    weights = np.sqrt([part.share for part in scene.parts])
+    return scene.parts[int(rng.choice(len(weights), p=weights / weights.sum()))]
+
+
+def layer_of_thing(
+    thing: Thing, rng: np.random.Generator, *, plan: ObjectCropPlan
+) -> UInt8[np.ndarray, "side side 4"]:
+    """Return a foreground at some place in a crop, with its alpha."""
+    height, width = thing.levels[0].shape[:2]
+    view = view_of_thing(rng, (height, width), plan=plan)
+    return seen_through(thing.levels, view, plan.side_px, border=(0, 0, 0, 0))
+
+
+def layer_of_part(
+    scene: Scene, part: Part, rng: np.random.Generator, *, plan: ObjectCropPlan
+) -> UInt8[np.ndarray, "side side 4"]:
+    """Return an object of a photo at some place in a crop; its alpha is its mask, a bit soft."""
+    left, top, right, bottom = part.box
+    view = view_of_thing(rng, (bottom - top, right - left), plan=plan)
+    view[:, 2] -= view[:, :2] @ (left, top)
+    mask = scene.mask(part).view(np.uint8) * np.uint8(255)
+    alpha = seen_through((mask,), view, plan.side_px, border=(0,))
+    image = seen_through(scene.levels, view, plan.side_px, border=OUTSIDE)
+    return np.dstack([image, np.asarray(cv2.GaussianBlur(alpha, (3, 3), 0), np.uint8)])
+
+
+def relit(
+    layer: UInt8[np.ndarray, "side side 4"], rng: np.random.Generator
+) -> UInt8[np.ndarray, "side side 4"]:
+    """Return a layer in another light, its alpha as it was."""
+    colour = in_other_light(np.ascontiguousarray(layer[..., :3]), rng)
+    return np.dstack([colour, layer[..., 3]])
+
+
+def laid_over(
+    image: UInt8[np.ndarray, "side side 3"], layer: UInt8[np.ndarray, "side side 4"]
+) -> UInt8[np.ndarray, "side side 3"]:
+    """Return `image + alpha (layer - image)`, rounded."""
+    share = (layer[..., 3].astype(np.float32) / 255)[..., None]
+    mixed = image + share * (layer[..., :3] - image.astype(np.float32))
+    return np.rint(mixed).astype(np.uint8)
 
 
 def drawn_noise() -> Int8[np.ndarray, " n"]:

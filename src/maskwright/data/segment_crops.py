@@ -22,11 +22,14 @@ from maskwright.data.object_crops import (
     Thing,
     backdrop,
     drawn_noise,
-    in_other_light,
+    drawn_part,
+    laid_over,
+    layer_of_part,
+    layer_of_thing,
     recorded,
+    relit,
     seen_through,
     view_of_photo,
-    view_of_thing,
 )
 from maskwright.data.scenes import Part, Scene
 from maskwright.data.segment_samples import Known, segment_tensors
@@ -170,37 +173,22 @@ class SegmentCrops(Dataset[dict[str, Tensor]]):
 
     def _paste(self, crop: "Crop", rng: np.random.Generator) -> None:
         plan, found = self.plan, self.found
+        things = _sided(plan.things, plan.side_px)
         if not self.scenes or (found.matted and rng.random() < plan.matted_probability):
             matted = found.matted[int(rng.integers(len(found.matted)))]
-            size = matted.thing.levels[0].shape[:2]
-            view = view_of_thing(rng, (size[0], size[1]), plan=_sided(plan.things, plan.side_px))
-            layer = seen_through(matted.thing.levels, view, plan.side_px, border=(0, 0, 0, 0))
-            crop.paste(self._relit(layer[..., :3], rng), layer[..., 3], matted.category)
-            return
-        scene, part = self._draw(rng)
-        left, top, right, bottom = part.box
-        size = (bottom - top, right - left)
-        view = view_of_thing(rng, size, plan=_sided(plan.things, plan.side_px))
-        view[:, 2] -= view[:, :2] @ (left, top)
-        mask = scene.mask(part).view(np.uint8) * np.uint8(255)
-        alpha = seen_through((mask,), view, plan.side_px, border=(0,))
-        image = seen_through(scene.levels, view, plan.side_px, border=OUTSIDE)
-        soft = np.asarray(cv2.GaussianBlur(alpha, (3, 3), 0), np.uint8)
-        category = category_of(part.labels[0], categories=found.categories)
-        crop.paste(self._relit(image, rng), soft, category)
-
-    def _relit(
-        self, image: UInt8[np.ndarray, "h w 3"], rng: np.random.Generator
-    ) -> UInt8[np.ndarray, "h w 3"]:
-        if rng.random() >= self.plan.relit_probability:
-            return image
-        return in_other_light(np.ascontiguousarray(image), rng)
+            category, layer = matted.category, layer_of_thing(matted.thing, rng, plan=things)
+        else:
+            scene, part = self._draw(rng)
+            category = category_of(part.labels[0], categories=found.categories)
+            layer = layer_of_part(scene, part, rng, plan=things)
+        if rng.random() < plan.relit_probability:
+            layer = relit(layer, rng)
+        crop.paste(layer, category)
 
     def _draw(self, rng: np.random.Generator) -> tuple[Scene, Part]:
         scenes = self.scenes[int(rng.choice(len(self.shares), p=self.shares))]
         scene = scenes[int(rng.integers(len(scenes)))]
-        weights = np.sqrt([part.share for part in scene.parts])
-        return scene, scene.parts[int(rng.choice(len(weights), p=weights / weights.sum()))]
+        return scene, drawn_part(scene, rng)
 
 
 @dataclass(eq=False)
@@ -251,16 +239,11 @@ class Crop:
         classes = [category_of(int(number), categories=categories) for number in numbers]
         return cls(image, table[seen[..., 0]], seen[..., 1] == 0, classes)
 
-    def paste(
-        self, image: UInt8[np.ndarray, "h w 3"], alpha: UInt8[np.ndarray, "h w"], category: int
-    ) -> None:
+    def paste(self, layer: UInt8[np.ndarray, "h w 4"], category: int) -> None:
         """Lay an object over what is there."""
-        share = (alpha.astype(np.float32) / 255)[..., None]
-        mixed = self.image + share * (image.astype(np.float32) - self.image)
-        self.image = np.rint(mixed).astype(np.uint8)
+        self.image, alpha = laid_over(self.image, layer), layer[..., 3]
         self.classes.append(category)
-        covered = alpha >= 128
-        self.labels[covered] = len(self.classes)
+        self.labels[alpha >= 128] = len(self.classes)
         self.outside = self.outside & (alpha == 0)
 
 

@@ -5,6 +5,7 @@ arXiv:2304.02942.
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,11 +131,14 @@ class SimulatedDialogue:
         self.maps = [unknown_map((size[0], size[1])) for _ in labels]
         self.clicks: list[list[Click]] = [[] for _ in labels]
         nothing = np.zeros(size, np.bool_)
-        for index, truth in enumerate(self.truths):
-            if truth.any() and rngs[index].random() < box_probability:
+
+        def start(index: int) -> None:
+            if self.truths[index].any() and rngs[index].random() < box_probability:
                 self._start_from_box(index)
             else:
                 self._click(index, nothing)
+
+        self._for_each(start)
 
     def references(self) -> UInt8[Tensor, "batch 1 h w"]:
         """Return the reference maps."""
@@ -142,12 +146,17 @@ class SimulatedDialogue:
 
     def go_on(self, predictions: Bool[np.ndarray, "batch h w"]) -> None:
         """Read what was predicted into the maps, and click into the largest error of each."""
-        self.maps = [
-            with_prediction(reference, prediction)
-            for reference, prediction in zip(self.maps, predictions, strict=True)
-        ]
-        for index, prediction in enumerate(predictions):
-            self._click(index, prediction)
+
+        def read_and_click(index: int) -> None:
+            self.maps[index] = with_prediction(self.maps[index], predictions[index])
+            self._click(index, predictions[index])
+
+        self._for_each(read_and_click)
+
+    def _for_each(self, act: Callable[[int], None]) -> None:
+        """Act on all of the batch, on as many threads as torch has: looking for middles is slow."""
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            list(pool.map(act, range(len(self.maps))))
 
     def _start_from_box(self, index: int) -> None:
         """Draw a box around an object; its clicks are all that the first round has."""
