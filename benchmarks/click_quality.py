@@ -1,15 +1,18 @@
 """How many clicks a network takes on held-out objects, beside GrabCut and random walker.
 
-python -m benchmarks.click_quality DATA [--model interformer-mini] [--objects N]
+python -m benchmarks.click_quality DATA [--model interformer-mini] [--objects N] [--recorded]
 
 All get the same simulated clicks on the same objects (`maskwright.data.embedded_objects`). The
 classical methods' curves are those that `benchmarks.click_baselines` keeps under runs/benchmarks;
-what is missing is made first, which takes an hour or two. The network is used as users use it, and
+what is missing is made first, which takes an hour or two; or, with `--recorded`, their scores are
+those of the last run on as many objects, which only a change of them or of the user's clicks could
+alter. The network is used as users use it, and
 its curves are kept too, by the hash of its weights. Writes benchmarks/results/click_quality.md and
 adds to the .csv.
 """
 
 import argparse
+import csv
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -76,6 +79,16 @@ class Row:
             {n: float(means[n - 1]) for n in AFTER_CLICKS},
         )
 
+    @classmethod
+    def recorded(cls, cells: Mapping[str, str]) -> "Row":
+        """Return the scores that a line of the CSV file has, see `csv_rows`."""
+        return cls(
+            cells["method"],
+            {target: float(cells[f"noc{100 * target:.0f}"]) for target in TARGETS},
+            {target: int(cells[f"nof{100 * target:.0f}"]) for target in TARGETS},
+            {n: float(cells[f"iou{n}"]) for n in AFTER_CLICKS},
+        )
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -137,7 +150,11 @@ def data_set(found: HeldOutObject) -> str:
 
 
 def blocks(
-    objects: Sequence[HeldOutObject], found: Mapping[str, Curves], *, limit: int
+    objects: Sequence[HeldOutObject],
+    found: Mapping[str, Curves],
+    *,
+    limit: int,
+    lines: Sequence[Mapping[str, str]] = (),
 ) -> list[Block]:
     """Return everything, then each data set in the order of the objects.
 
@@ -145,6 +162,7 @@ def blocks(
         objects: What was clicked on.
         found: The curves of each method, the network first, an object after the other.
         limit: The most clicks.
+        lines: Of the CSV file, for the methods that have no curves.
     """
     sets = [data_set(one) for one in objects]
     made = []
@@ -154,8 +172,26 @@ def blocks(
             Row.of(method, [all_curves[i] for i in chosen], limit=limit)
             for method, all_curves in found.items()
         )
+        for method in METHODS:
+            if lines and method not in found:
+                others.append(recorded_row(lines, method, title, objects=len(chosen)))
         made.append(Block(title, len(chosen), network, tuple(others)))
     return made
+
+
+def recorded_row(
+    lines: Sequence[Mapping[str, str]], method: str, title: str, *, objects: int
+) -> Row:
+    """Return the scores of a method in its last run on as many objects of a set.
+
+    Raises:
+        SystemExit: If there was none.
+    """
+    wanted = (method, title, str(objects))
+    for cells in reversed(lines):
+        if (cells["method"], cells["set"], cells["objects"]) == wanted:
+            return Row.recorded(cells)
+    raise SystemExit(f"no run of {method} on {objects} objects of {title} is recorded")
 
 
 def note(objects: Sequence[HeldOutObject], setting: Setting) -> str:
@@ -230,6 +266,7 @@ def main() -> None:
     parser.add_argument("data")
     parser.add_argument("--model", default="interformer-mini", help="name or file")
     parser.add_argument("--objects", type=int, help="fewer, evenly over all sets")
+    parser.add_argument("--recorded", action="store_true", help="the classical methods' scores")
     parser.add_argument("--device", default="cpu", help="for the network")
     given = parser.parse_args()
     setting, run = Setting(), provenance("click_quality", device=given.device)
@@ -240,10 +277,15 @@ def main() -> None:
             "network", curves_of(network, objects, setting, network.kept), len(objects)
         )
     }
-    for method in METHODS:
-        kept = curves(method, objects, setting, kept_file(method, setting))
-        found[method] = counted(method, kept, len(objects))
-    made = blocks(objects, found, limit=setting.limit)
+    lines = list[dict[str, str]]()
+    if given.recorded:
+        with (RESULTS / "click_quality.csv").open(newline="") as file:
+            lines = list(csv.DictReader(file))
+    else:
+        for method in METHODS:
+            kept = curves(method, objects, setting, kept_file(method, setting))
+            found[method] = counted(method, kept, len(objects))
+    made = blocks(objects, found, limit=setting.limit, lines=lines)
     for block in made:
         for row in csv_rows(block):
             append_csv(RESULTS / "click_quality.csv", {**row, **run})
