@@ -1,3 +1,5 @@
+import csv
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -5,6 +7,7 @@ from PIL import Image
 from benchmarks import click_quality
 from benchmarks.click_baselines import Setting, curves_of
 from benchmarks.click_quality import Comparison, Network, Row, blocks, csv_rows, note, page
+from benchmarks.record import append_csv
 from maskwright.data.embedded_objects import HeldOutObject
 from maskwright.models import interformer
 from maskwright.models.interformer.config import MINI
@@ -109,3 +112,18 @@ def click_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "mini.safetensors"
     state = interformer.build(MINI).state_dict()
     return save_model(path, state, paper="interformer", config=MINI, source="random")
+
+
+def test_recorded_methods_stand_as_in_their_last_run_on_as_many_objects(objects, tmp_path):
+    file = tmp_path / "rows.csv"
+    every = {"mini": FOUND["mini"], "GrabCut": FOUND["GrabCut"], "random walker": FOUND["walker"]}
+    made = blocks(objects, every, limit=20)
+    for row in (row for block in made for row in csv_rows(block)):
+        append_csv(file, {**row, "noc85": 20.0} if row["method"] == "GrabCut" else row)
+    for row in (row for block in made for row in csv_rows(block)):
+        append_csv(file, row)
+    lines = list(csv.DictReader(file.read_text().splitlines()))
+    again = blocks(objects, {"mini": FOUND["mini"]}, limit=20, lines=lines)
+    assert page(again, "", {}) == page(made, "", {})
+    with pytest.raises(SystemExit, match="no run of GrabCut on 2 objects of all"):
+        blocks(objects[:2], {"mini": FOUND["mini"][:2]}, limit=20, lines=lines)
