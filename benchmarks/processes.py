@@ -50,12 +50,12 @@ LAUNCHERS = {
 RECIPES = {
     "a2u": "epochs=1 steps_per_epoch=20 batch=4",
     "a2u_mini": "{data} batch=4 side_px=128 procedural=8",
-    "camvid": "data={real} batch=4 side_px=160 points=784 validated=1",
+    "camvid": "data={real} batch=4 side_px=160 validated=1",
     "interformer": "folder={drawn}/train layout=plain batch=4 side_px=64",
     "interformer_mini": "{data} batch=4 side_px=128 procedural=8 validated=1",
     "mask2former": "data={drawn} layout=folder classes={drawn}/classes.txt batch=4"
     " short_side_px=128 points=784 validated=1 precision=no",
-    "mask2former_mini": "{data} batch=4 side_px=160 points=784 procedural=8 validated=1",
+    "mask2former_mini": "{data} batch=4 side_px=160 procedural=8 validated=1",
     "mematte": "teacher={drawn}/s.safetensors batch=4 side_px=96 validated=1 precision=no",
     "mematte_mini": "{data} batch=4 side_px=128 procedural=8 validated=1",
     "mematte_mini student": "stage=student teacher={drawn}/mini.safetensors {data} batch=4"
