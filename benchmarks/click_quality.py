@@ -6,9 +6,8 @@ All get the same simulated clicks on the same objects (`maskwright.data.embedded
 classical methods' curves are those that `benchmarks.click_baselines` keeps under runs/benchmarks;
 what is missing is made first, which takes an hour or two; or, with `--recorded`, their scores are
 those of the last run on as many objects, which only a change of them or of the user's clicks could
-alter. The network is used as users use it, and
-its curves are kept too, by the hash of its weights. Writes benchmarks/results/click_quality.md and
-adds to the .csv.
+alter. The network is used as users use it, and its curves are kept too, by the hash of its weights.
+Writes benchmarks/results/click_quality.md and adds to the .csv.
 """
 
 import argparse

@@ -51,7 +51,8 @@ class Collection:
     Attributes:
         folder: Below the data folder.
         open: Lists its photos.
-        share: Of the training samples.
+        share: Of the training samples, beside the others and `COMPOSITE_SHARE`; all are made to
+            add up to 1.
         held_out_objects: At most so many of a held-out photo.
     """
 
