@@ -3,13 +3,16 @@
 python -m benchmarks.processes [--data DIR] [--only RECIPE…] [--precision fp32|fp64]
                                [--launch torchrun|accelerate]
 
-The small recipes learn from the real data of `--data`, or from drawn data without; the papers',
-from noise, on few small crops. A row compares the sums of the losses, step by step: the largest
-difference of those of two processes to those of one, relative to the latter. In fp32 that is what
-users see; with the network in fp64, what is left once rounding hardly matters. How much rounding
-matters to a recipe by itself is seen in one process whose start is moved by as much: each weight
-by one unit in its last place, up or down. Appends to benchmarks/results/processes.csv and writes
-processes.md from each recipe's last rows there.
+The small recipes learn from the real data of `--data`, or from drawn data without; the papers', on
+few small crops, from noise: `mask2former` from noise whose norms have seen photos, as those of a
+classifier have. A row compares the sums of the losses: the largest difference of any step of two
+processes to that of one, relative to the latter, and that of the means of all steps. In fp32 that
+is what users see; with the network in fp64, what is left once rounding hardly matters. How much
+rounding matters to a recipe by itself is seen in one process whose start is moved by as much: each
+weight by one unit in its last place, up or down. Where norms are frozen, one process that computes
+its batch in two parts (`accumulate=2`) adds up as two processes do, which leaves no rounding to
+differ by. Appends to benchmarks/results/processes.csv and
+writes processes.md from each recipe's last rows there.
 """
 
 import argparse
@@ -25,6 +28,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate.utils import set_seed
+from numpy.typing import ArrayLike, NDArray
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 from torch.utils.data import Dataset
@@ -33,8 +37,11 @@ from benchmarks.record import RESULTS, append_csv, provenance
 from maskwright.cli.train import parse_settings
 from maskwright.data.loader import Key
 from maskwright.image.io import write_image
-from maskwright.models import mematte
+from maskwright.layers.norm import FrozenBatchNorm
+from maskwright.models import mask2former, mematte
+from maskwright.models.mask2former.config import R50
 from maskwright.models.mematte.config import MINI, SMALL
+from maskwright.training.inputs import DEVIATION, MEAN
 from maskwright.training.loop import train
 from maskwright.training.recipe import Batch, find_recipe, with_overrides
 from maskwright.weights.load import save_model
@@ -50,11 +57,11 @@ LAUNCHERS = {
 RECIPES = {
     "a2u": "epochs=1 steps_per_epoch=20 batch=4",
     "a2u_mini": "{data} batch=4 side_px=128 procedural=8",
-    "camvid": "data={real} batch=4 side_px=160 validated=1",
+    "camvid": "data={real} validated=1",
     "interformer": "folder={drawn}/train layout=plain batch=4 side_px=64",
     "interformer_mini": "{data} batch=4 side_px=128 procedural=8 validated=1",
     "mask2former": "data={drawn} layout=folder classes={drawn}/classes.txt batch=4"
-    " short_side_px=128 points=784 validated=1 precision=no",
+    " start={drawn}/r50.safetensors short_side_px=128 validated=1 precision=no",
     "mask2former_mini": "{data} batch=4 side_px=160 procedural=8 validated=1",
     "mematte": "teacher={drawn}/s.safetensors batch=4 side_px=96 validated=1 precision=no",
     "mematte_mini": "{data} batch=4 side_px=128 procedural=8 validated=1",
@@ -62,9 +69,10 @@ RECIPES = {
     " side_px=128 procedural=8 validated=1",
     "reconstruction": "drawn=700 batch=100",
 }
+FROZEN = ("camvid", "mask2former", "mask2former_mini")  # norms, so that parts are exact
 HEADER = [
     *("recipe", "precision", "settings", "first_loss", "last_loss", "largest_difference"),
-    "start_moved",
+    *("start_moved", "difference_of_mean", "one_in_parts"),
 ]
 WAYS = ("users", "double", "moved")
 
@@ -115,19 +123,21 @@ def move(model: nn.Module) -> None:
 
 
 def draw_data(folder: Path) -> None:
-    """Write photos of rectangles with labels and masks, and teachers of random weights."""
-    rng = np.random.default_rng(0)
+    """Write photos of rectangles with labels and masks, starts and teachers of random weights."""
+    rng, photos = np.random.default_rng(0), []
     for name in map(str, range(8)):
         photo = rng.integers(0, 128, (144, 192, 3), np.uint8)
         top, left = rng.integers(0, 80, 2)
         labels = np.zeros((144, 192), np.uint8)
         labels[top : top + 60, left : left + 70] = 1
         photo[labels == 1] += 100
+        photos.append(photo)
         write_image(folder / "train" / "images" / f"{name}.png", photo)
         write_image(folder / "train" / "labels" / f"{name}.png", labels)
         write_image(folder / "train" / "masks" / f"{name}.png", labels * 255)
     (folder / "classes.txt").write_text("ground\nthing\n")
     torch.manual_seed(0)
+    start_on_photos(folder / "r50.safetensors", photos)
     for size, config in (("s", SMALL), ("mini", MINI)):
         whole = replace(config, routed=False)
         save_model(
@@ -137,6 +147,29 @@ def draw_data(folder: Path) -> None:
             config=whole,
             source="drawn",
         )
+
+
+def start_on_photos(path: Path, photos: Sequence[NDArray[np.uint8]]) -> None:
+    """Write a network on ResNet-50 of random weights, whose norms have these photos' statistics.
+
+    Norms of noise would let its maps grow from block to block.
+    """
+    network = mask2former.build(R50)
+    batch = torch.from_numpy(np.stack(photos)).permute(0, 3, 1, 2).float() / 255
+
+    def measure(norm: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        assert isinstance(norm, FrozenBatchNorm)
+        variance, mean = torch.var_mean(inputs[0], (0, 2, 3))
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
+
+    norms = [each for each in network.backbone.modules() if isinstance(each, FrozenBatchNorm)]
+    hooks = [norm.register_forward_pre_hook(measure) for norm in norms]
+    with torch.no_grad():
+        network.backbone((batch - MEAN) / DEVIATION)
+    for hook in hooks:
+        hook.remove()
+    save_model(path, network.state_dict(), paper="mask2former", config=R50, source="drawn")
 
 
 def losses_of(
@@ -192,25 +225,32 @@ def compare(
     if "steps" not in RECIPES[recipe]:
         settings.append(f"steps={STEPS}")
     way = "double" if precision == "fp64" else WAYS[0]
-    runs = {"1": ("", way), "2": (launcher, way)}
+    runs = {"1": ("", way, settings), "2": (launcher, way, settings)}
     if precision == "fp32":
-        runs["moved"] = "", "moved"
-    alone, *others = (
-        losses_of(name, settings, folder / recipe / place, launcher=start, way=how)
-        for place, (start, how) in runs.items()
-    )
-    if {len(losses) for losses in (alone, *others)} != {STEPS}:
-        raise SystemExit(f"{recipe}: expected {STEPS} steps, got {[*map(len, (alone, *others))]}")
-    differences = [f"{largest_difference(losses, alone):.1e}" for losses in others]
-    together, moved = differences[0], "".join(differences[1:])
+        runs["moved"] = "", "moved", settings
+    if name in FROZEN:
+        runs["parts"] = "", way, [*settings, "accumulate=2"]
+    losses = {
+        place: losses_of(name, given, folder / recipe / place, launcher=start, way=how)
+        for place, (start, how, given) in runs.items()
+    }
+    if {len(each) for each in losses.values()} != {STEPS}:
+        raise SystemExit(f"{recipe}: expected {STEPS} steps, got {[*map(len, losses.values())]}")
+    one, two = losses["1"], losses["2"]
     shown = RECIPES[recipe].replace("{data}", "data=DIR" if places["data"] else "")
-    values = [precision, shown.strip(), f"{alone[0]:.5g}", f"{alone[-1]:.5g}", together, moved]
-    return dict(zip(HEADER, [recipe, *values], strict=True))
+    values = [
+        *(recipe, precision, shown.strip(), f"{one[0]:.5g}", f"{one[-1]:.5g}"),
+        largest_difference(two, one),
+        largest_difference(losses["moved"], one) if "moved" in losses else "",
+        largest_difference([np.mean(two)], [np.mean(one)]),
+        largest_difference(losses["parts"], two) if "parts" in losses else "",
+    ]
+    return dict(zip(HEADER, values, strict=True))
 
 
-def largest_difference(losses: Sequence[float], to: Sequence[float]) -> float:
-    """Return the largest relative difference of any step."""
-    return float(np.max(np.abs(np.subtract(losses, to)) / np.abs(to)))
+def largest_difference(losses: ArrayLike, to: ArrayLike) -> str:
+    """Return the largest relative difference of any step, as it is shown."""
+    return f"{np.max(np.abs(np.subtract(losses, to)) / np.abs(to)):.1e}"
 
 
 def write_table(file: Path) -> str:
@@ -221,18 +261,20 @@ def write_table(file: Path) -> str:
         "# One process and two",
         "",
         f"{STEPS} steps at equal global batch; the largest relative difference of the sum of the"
-        " losses of any step. The last column has nothing to do with processes: one process, each"
-        " weight of its start moved by one unit in the last place. Settings, dates and commits are"
-        " in `processes.csv`.",
+        " losses of any step, and that of the mean of all steps. In parts: two processes, and one"
+        " that computes each batch in two parts. The last column has nothing to do with processes:"
+        " one process, each weight of its start moved by one unit in the last place. Settings,"
+        " dates and commits are in `processes.csv`.",
         "",
-        "| recipe | first loss | last loss | difference in fp32 | with the network in fp64 |"
-        " start moved |",
-        "|---|--:|--:|--:|--:|--:|",
+        "| recipe | first loss | last loss | any step | mean | in parts |"
+        " with the network in fp64 | start moved |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for name in RECIPES:
         if (name, "fp32") in rows:
             row = rows[name, "fp32"]
             cells = [row[key] for key in HEADER[3:6]]
+            cells += [row.get(key) or "" for key in HEADER[-2:]]
             cells.append(rows.get((name, "fp64"), {}).get("largest_difference", ""))
             cells.append(row.get("start_moved") or "")
             page.append(f"| {name} | {' | '.join(cells)} |")

@@ -23,7 +23,7 @@ from maskwright.training import loop
 from maskwright.training.clicking import ClickLosses, ClickTraining
 from maskwright.training.distillation import Losses, Trained
 from maskwright.training.recipe import Job, Sharing
-from maskwright.training.segmenting import SegmentLosses, SegmentTraining
+from maskwright.training.segmenting import SegmentLosses, SegmentTraining, count_targets
 
 STEPS, BATCH, SIDE = 4, 4, 64
 ROUTED = mematte.Config(
@@ -148,7 +148,7 @@ def clicks():
 
 def segments():
     model = SegmentTraining(mask2former.build(QUERIED))
-    return _job(model, SegmentLosses(64), rate=1e-4)
+    return _job(model, SegmentLosses(64), rate=1e-4, sums=count_targets)
 
 
 def depth():
@@ -166,6 +166,7 @@ SHARED = {
     "depth-accumulate": ("depth", Sharing(accumulate=2)),
     "depth-shard": ("depth", Sharing(shard=True)),
     "depth-all": ("depth", Sharing(accumulate=2, checkpointing=True, shard=True)),
+    "segments-accumulate": ("segments", Sharing(accumulate=2)),
     "routing-all": ("routing", Sharing(checkpointing=True, shard=True)),
 }
 

@@ -103,11 +103,17 @@ def test_one_process_goes_on_where_two_were_killed(tmp_path):
     assert_agree(rest, whole[-3:], "matting")
 
 
-def test_parts_have_the_losses_of_the_whole(tmp_path):
-    whole = jobs.run("depth", tmp_path / "whole")
+@pytest.mark.parametrize(
+    ("name", "sharing"),
+    [
+        ("depth", Sharing(accumulate=4, checkpointing=True)),
+        ("segments", Sharing(accumulate=4)),
+    ],
+)
+def test_parts_have_the_losses_of_the_whole(tmp_path, name, sharing):
+    whole = jobs.run(name, tmp_path / "whole")
     AcceleratorState._reset_state(reset_partial_state=True)
-    sharing = Sharing(accumulate=4, checkpointing=True)
-    assert_agree(jobs.run("depth", tmp_path / "parts", sharing=sharing), whole, "depth")
+    assert_agree(jobs.run(name, tmp_path / "parts", sharing=sharing), whole, name)
 
 
 def test_what_cannot_be_shared_is_named(tmp_path):

@@ -6,6 +6,7 @@ from maskwright.models.mask2former.model import build
 from maskwright.training.segmenting import (
     SegmentLosses,
     SegmentTraining,
+    count_targets,
     network_of,
     targets_of,
     unpacked,
@@ -89,6 +90,17 @@ def test_points_and_whole_masks_agree_on_what_is_wrong():
     assert whole[0]["dice"] == whole[1]["dice"]
     assert at_points[0]["dice"] != at_points[1]["dice"]
     assert abs(whole[0]["classes"] - at_points[0]["classes"]) < 0.1
+
+
+def test_a_part_counts_by_the_targets_of_an_equal_share():
+    assert count_targets(batch()) == {"targets": torch.tensor(1.0)}
+    model, parts = training(frozen_norms=True), []
+    whole = SegmentLosses(0)(model, batch())
+    for image in (0, 1):
+        own = {key: value[image : image + 1] for key, value in batch().items()}
+        parts.append(SegmentLosses(0)(model, own | {"targets": torch.tensor(0.5)}))
+    for name, value in whole.items():
+        torch.testing.assert_close((parts[0][name] + parts[1][name]) / 2, value)
 
 
 def test_a_batch_without_anything_to_find_teaches_the_classes():

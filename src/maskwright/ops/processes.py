@@ -42,19 +42,16 @@ def sum_over_processes(x: Float[Tensor, "*axes"]) -> Float[Tensor, "*axes"]:
     return mean_over_processes(x) * count()
 
 
-def ratio(
-    part: Float[Tensor, ""], whole: Float[Tensor, ""], *, least: float = 1.0
-) -> Float[Tensor, ""]:
-    """Return `processes * part / max(sum of all wholes, least)`.
+def ratio(part: Float[Tensor, ""], whole: Float[Tensor, ""]) -> Float[Tensor, ""]:
+    """Return `processes * part / max(sum of all wholes, 1)`.
 
     Its mean over the processes is the sum of all parts by the sum of all wholes.
 
     Args:
         part: This process' sum of what is to be divided.
         whole: This process' sum of what it is divided by, without gradient.
-        least: What it is divided by at least.
     """
-    return part * count() / sum_over_processes(whole.detach()).clamp_min(least)
+    return part * count() / sum_over_processes(whole.detach()).clamp_min(1)
 
 
 class _Mean(torch.autograd.Function):

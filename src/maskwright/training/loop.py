@@ -138,10 +138,13 @@ def _gradients(
     """
     parts, images = job.sharing.accumulate, job.batch // count()
     each, random = images // parts, torch.get_rng_state()
+    sums = job.sums(batch) if parts > 1 else {}
+    shares = {name: mean_over_processes(value) / parts for name, value in sums.items()}
     found = list[dict[str, Tensor]]()
     for part in range(parts):
         torch.set_rng_state(random)
         own = {key: value[part * each : (part + 1) * each] for key, value in batch.items()}
+        own |= shares
         is_last = part + 1 == parts
         with (
             part_of_batch(rank() * images + part * each, job.batch),

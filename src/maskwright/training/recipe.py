@@ -75,6 +75,8 @@ class Job:
         workers: Processes that make samples.
         seed: Of the order of samples and of the random draws.
         name: What the run's folder is called; empty means as the recipe.
+        sums: Of a batch, what its losses are divided by, by name, if that is a sum over its
+            samples: each part of a batch that is computed in parts gets the mean of all parts.
         finish: Makes the network that is stored from the averaged one, such as folding norms.
         sharing: How a step is computed.
     """
@@ -98,6 +100,7 @@ class Job:
     workers: int = 1
     seed: int = 0
     name: str = ""
+    sums: Callable[[Batch], Batch] = field(default=lambda batch: {})
     finish: Callable[[nn.Module], nn.Module] = field(default=lambda model: model)
     sharing: Sharing = Sharing()
 

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor, nn
 
 from maskwright.models.mask2former.config import Config
-from maskwright.models.mask2former.loss import Sampling, Target, segment_losses
+from maskwright.models.mask2former.loss import Sampling, Share, Target, segment_losses
 from maskwright.models.mask2former.model import Mask2Former, Segments, build
 from maskwright.models.mask2former.starts import start_from_imagenet
 from maskwright.training.inputs import DEVIATION, MEAN
@@ -68,11 +68,22 @@ class SegmentLosses:
 
         Args:
             model: A `SegmentTraining`, in training.
-            batch: Image, masks and classes, as `segment_tensors` makes them.
+            batch: Image, masks and classes, as `segment_tensors` makes them; and the share
+                of a part of them in what `count_targets` returns.
         """
         found: Segments = model(batch["image"])
         sampling = Sampling(self.points) if self.points else None
-        return segment_losses(found, targets_of(batch), sampling=sampling)._asdict()
+        share = Share(batch["targets"], batch["targets"]) if "targets" in batch else None
+        return segment_losses(found, targets_of(batch), sampling=sampling, share=share)._asdict()
+
+
+def count_targets(batch: Batch) -> Batch:
+    """Return how many targets a batch has; no image has more than there are queries.
+
+    Args:
+        batch: Image, masks and classes, as `segment_tensors` makes them.
+    """
+    return {"targets": (batch["classes"] >= 0).sum().float()}
 
 
 def targets_of(batch: Batch) -> list[Target]:

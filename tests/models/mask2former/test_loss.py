@@ -11,6 +11,7 @@ from maskwright.models.mask2former.decoder import Prediction
 from maskwright.models.mask2former.loss import (
     Draws,
     Sampling,
+    Share,
     Target,
     draw,
     match,
@@ -155,6 +156,24 @@ def test_whole_masks_are_compared_where_no_sampling_is_asked_for():
     overlap = (shares * truth).sum((1, 2))
     dice = 1 - (2 * overlap + 1) / (shares.sum((1, 2)) + truth.sum((1, 2)) + 1)
     torch.testing.assert_close(losses.dice, 5 * dice.mean())
+
+
+def test_the_mean_of_the_losses_of_parts_is_the_loss_of_the_whole():
+    found, targets = drawn((3, 0, 1, 2))
+    whole = segment_losses(found, targets, sampling=None)
+    share = Share(torch.tensor(3.0), torch.tensor(3.0))  # 6 targets in two parts
+    parts = []
+    for part in (slice(0, 2), slice(2, 4)):
+        own = [Prediction(*(x[part] for x in layer)) for layer in found.auxiliary]
+        half = Segments(found.class_logits[part], found.mask_logits[part], tuple(own))
+        parts.append(segment_losses(half, targets[part], sampling=None, share=share))
+    for value, halves in zip(whole, zip(*parts, strict=True), strict=True):
+        torch.testing.assert_close(torch.stack(halves).mean(), value)
+    alone = segment_losses(half, targets[2:], sampling=None)
+    torch.testing.assert_close(alone, parts[1])  # which has 3 targets, too
+    assert not torch.allclose(
+        segment_losses(found, targets, sampling=None, share=share).masks, value
+    )
 
 
 def test_points_and_whole_masks_agree_on_average():

@@ -21,7 +21,7 @@ from maskwright.models.mask2former.decoder import Prediction
 from maskwright.models.mask2former.model import Segments
 from maskwright.ops.draws import generators
 from maskwright.ops.points import centres_of_pixels, read_maps, read_masks
-from maskwright.ops.processes import ratio
+from maskwright.ops.processes import mean_over_processes
 
 CLASS_WEIGHT, MASK_WEIGHT, DICE_WEIGHT = 2.0, 5.0, 5.0
 NO_OBJECT_WEIGHT = 0.1  # of queries that stand for nothing, of which there are many
@@ -54,6 +54,18 @@ class Losses(NamedTuple):
     classes: Tensor
     masks: Tensor
     dice: Tensor
+
+
+class Share(NamedTuple):
+    """How much there is to find where a batch is dealt out: the mean over its equal parts.
+
+    Attributes:
+        targets: Of the images of a part.
+        pairs: The same, but of an image no more than queries can be matched.
+    """
+
+    targets: Float[Tensor, ""]
+    pairs: Float[Tensor, ""]
 
 
 @dataclass(frozen=True)
@@ -93,8 +105,12 @@ def segment_losses(
     *,
     sampling: Sampling | None = Sampling(),
     draws: Draws | None = None,
+    share: Share | None = None,
 ) -> Losses:
     """Return the losses of a batch, in fp32.
+
+    Masks count as parts of all masks of the batch, and so do queries. Where the batch is dealt out,
+    the mean over its parts is the loss of the whole.
 
     Args:
         found: Of the network, with its auxiliary predictions.
@@ -102,6 +118,8 @@ def segment_losses(
         sampling: How many points to compare; None compares whole masks, at the size of the
             targets, which takes several times as much memory.
         draws: The points, instead of random ones.
+        share: Of the whole batch, if these images are not all that their process learns from in
+            this step; None: of what the processes give here.
 
     Raises:
         ShapeError: If there are not as many targets as images.
@@ -112,13 +130,28 @@ def segment_losses(
     device = found.mask_logits.device
     if draws is None and sampling is not None:
         draws = draw(targets, queries, sampling, device=device)
+    if share is None:
+        share = share_of([len(target.classes) for target in targets], queries, device=device)
     predictions = [Prediction(found.class_logits, found.mask_logits), *found.auxiliary]
     pairs = match(predictions, targets, None if draws is None else draws.matching)
     losses = [
-        prediction_losses(each, targets, own, draws=draws)
+        prediction_losses(each, targets, own, draws=draws, share=share)
         for each, own in zip(predictions, pairs, strict=True)
     ]
     return Losses(*(torch.stack(terms).sum() for terms in zip(*losses, strict=True)))
+
+
+def share_of(targets: Sequence[int], queries: int, *, device: torch.device) -> Share:
+    """Return the share of each process.
+
+    Args:
+        targets: How many each image of this process has.
+        queries: How many the network has.
+        device: Where it is wanted.
+    """
+    pairs = sum(min(queries, number) for number in targets)
+    own = torch.tensor([sum(targets), pairs], dtype=torch.float32, device=device)
+    return Share(*mean_over_processes(own))
 
 
 def draw(
@@ -220,6 +253,7 @@ def prediction_losses(
     pairs: Sequence[Pairs],
     *,
     draws: Draws | None,
+    share: Share,
 ) -> Losses:
     """Return the weighted losses of one layer's prediction.
 
@@ -228,6 +262,7 @@ def prediction_losses(
         targets: Of each image.
         pairs: Of each image, its queries and their targets.
         draws: Where masks are compared; None: everywhere.
+        share: What the sums are divided by.
     """
     logits = torch.cat([
         found.mask_logits[image, queries] for image, (queries, _) in enumerate(pairs)
@@ -241,16 +276,20 @@ def prediction_losses(
     shares = values.sigmoid()
     overlap = 2 * (shares * truth).sum(1) + 1
     dice = 1 - overlap / (shares.sum(1) + truth.sum(1) + 1)
-    number = entropy.new_tensor(sum(len(target.classes) for target in targets))
+    number = share.targets.clamp_min(torch.finfo(torch.float32).tiny)  # without any, sums are 0
     return Losses(
-        CLASS_WEIGHT * class_loss(found.class_logits.float(), targets, pairs),
-        MASK_WEIGHT * ratio(entropy.sum(), number),
-        DICE_WEIGHT * ratio(dice.sum(), number),
+        CLASS_WEIGHT * class_loss(found.class_logits.float(), targets, pairs, share=share),
+        MASK_WEIGHT * entropy.sum() / number,
+        DICE_WEIGHT * dice.sum() / number,
     )
 
 
 def class_loss(
-    logits: Float[Tensor, "batch query class"], targets: Sequence[Target], pairs: Sequence[Pairs]
+    logits: Float[Tensor, "batch query class"],
+    targets: Sequence[Target],
+    pairs: Sequence[Pairs],
+    *,
+    share: Share,
 ) -> Float[Tensor, ""]:
     """Return the weighted mean cross entropy; unmatched queries shall say "no object".
 
@@ -258,6 +297,7 @@ def class_loss(
         logits: Of the queries.
         targets: Of each image.
         pairs: Of each image, its queries and their targets.
+        share: Says how many queries stand for something.
     """
     nothing = logits.shape[2] - 1
     classes = logits.new_full(logits.shape[:2], nothing, dtype=torch.int64)
@@ -266,7 +306,7 @@ def class_loss(
     weight = logits.new_ones(nothing + 1)
     weight[nothing] = NO_OBJECT_WEIGHT
     total = F.cross_entropy(logits.transpose(1, 2), classes, weight, reduction="sum")
-    return ratio(total, weight[classes].sum(), least=NO_OBJECT_WEIGHT)
+    return total / (share.pairs + NO_OBJECT_WEIGHT * (classes.numel() - share.pairs))
 
 
 def _at_points(

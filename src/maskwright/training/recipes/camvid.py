@@ -28,6 +28,7 @@ from maskwright.training.segment_validation import SegmentValidation
 from maskwright.training.segmenting import (
     SegmentLosses,
     SegmentTraining,
+    count_targets,
     network_of,
     start_small,
 )
@@ -115,6 +116,7 @@ def job(settings: Settings) -> Job:
         validate=SegmentValidation.of(held_out, settings.validated, CONFIG),
         validate_every=500,
         losses=SegmentLosses(settings.points),
+        sums=count_targets,
         optimizer=optim.AdamW(
             groups(
                 network,

@@ -47,7 +47,12 @@ from maskwright.models.mask2former.model import Mask2Former, build
 from maskwright.training.query_groups import CLIP, LEARNING_RATE, groups
 from maskwright.training.recipe import Job, staircase
 from maskwright.training.segment_validation import SegmentValidation
-from maskwright.training.segmenting import SegmentLosses, SegmentTraining, network_of
+from maskwright.training.segmenting import (
+    SegmentLosses,
+    SegmentTraining,
+    count_targets,
+    network_of,
+)
 from maskwright.weights.convert import load_official
 from maskwright.weights.load import load_model
 
@@ -170,6 +175,7 @@ def job(settings: Settings) -> Job:
         validate=SegmentValidation.of(held_out, settings.validated, config) if held_out else None,
         validate_every=5000,
         losses=SegmentLosses(settings.points),
+        sums=count_targets,
         optimizer=optim.AdamW(groups(network, learning_rate=settings.learning_rate)),
         rate=course.rate(steps),
         steps=steps,

@@ -21,6 +21,7 @@ from maskwright.training.segment_validation import SegmentValidation
 from maskwright.training.segmenting import (
     SegmentLosses,
     SegmentTraining,
+    count_targets,
     network_of,
     start_small,
 )
@@ -84,6 +85,7 @@ def job(settings: Settings) -> Job:
         validate=SegmentValidation(held_out, CONFIG, subject=True) if held_out else None,
         validate_every=500,
         losses=SegmentLosses(settings.points),
+        sums=count_targets,
         optimizer=optim.AdamW(
             groups(
                 network,
