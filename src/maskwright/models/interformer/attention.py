@@ -70,8 +70,8 @@ class PoolingAttention(nn.Module):
             maxima: What pools; None is `adaptive_max_pool2d`, which not every exporter knows.
         """
         tokens = self.key_value(self.norm(self.pool(source, maxima or F.adaptive_max_pool2d)))
-        key, value = tokens.chunk(2, -1)
-        return self.split(key), self.split(value)
+        channels = tokens.shape[2] // 2
+        return self.split(tokens[..., :channels]), self.split(tokens[..., channels:])
 
     def pool(
         self, source: Float[Tensor, "batch channel height width"], maxima: Pooling

@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from maskwright.layers.conv import folded
+from maskwright.layers.conv import ConvNorm, folded
 from maskwright.layers.vit import strips, with_halo
 from maskwright.models.interformer.attention import KeyValue, PoolingAttention
 from maskwright.models.interformer.head import POOLS, Head, resize
@@ -64,6 +64,16 @@ class PortableDecoder(nn.Module):
         network = folded(network)
         self.register_buffer("table", network.neck.embedding.detach() / 4)
         self.stages = network.neck.stages
+        for stage in self.stages:
+            assert isinstance(stage, Stage)
+            for block in (*stage.coarse, *stage.refine):
+                assert isinstance(block, Block)
+                move_into(block.attention.query, block.norm1)
+                move_into(block.feed_forward.widen, block.norm2)
+        norms = [stage.norm for stage in self.stages if isinstance(stage, Stage)]
+        for lateral, norm in zip(network.head.laterals, norms[:-1], strict=True):
+            assert isinstance(lateral, ConvNorm)
+            move_into(lateral.conv, norm)
         self.downs = nn.ModuleList(
             PortableDownsample(stage.down)
             for stage in self.stages
@@ -121,8 +131,9 @@ class PortableDownsample(nn.Module):
         quick = self.quick
         y = F.conv2d(x, quick.weight, stride=2, padding=1)
         means = torch.cat([x.mean(1, keepdim=True), (x * x).mean(1, keepdim=True)], 1)
-        mean, square = F.avg_pool2d(means, 3, stride=2, padding=1).chunk(2, 1)
-        scale = torch.rsqrt((square - mean * mean).clamp_min(0) + quick.eps)
+        pooled = F.avg_pool2d(means, 3, stride=2, padding=1)
+        mean, square = pooled[:, :1], pooled[:, 1:]
+        scale = torch.rsqrt(F.relu(square - mean * mean) + quick.eps)
         return (y - mean * _by_channel(quick.total)) * scale + _by_channel(quick.shift)
 
 
@@ -142,7 +153,12 @@ class PortableHead(nn.Module):
         width = classify.in_channels
         direct, *late = fuse.weight.detach().split([DIRECT * width] + (4 - DIRECT) * [width], 1)
         self.direct = nn.Parameter(direct.contiguous())
-        self.late = nn.ParameterList(map(by_row, late))
+        sizes = [(size[0] >> level, size[1] >> level) for level in range(4)]
+        self.late = nn.ModuleList(
+            EnlargedConvolution(filters, smaller, size)
+            for filters, smaller in zip(late, sizes[DIRECT:], strict=True)
+        )
+        self.averages = nn.ModuleList(Averages(sizes[-1], cells) for cells in POOLS)
         margin = classify.weight.detach()[1:] - classify.weight.detach()[:1]
         self.margin = nn.Parameter(margin)
         self.offset = nn.Parameter((classify.bias[1:] - classify.bias[:1]).detach())
@@ -158,36 +174,93 @@ class PortableHead(nn.Module):
         smooth.append(levels[-1])
         joined = torch.cat([smooth[0], *(resize(x, self.size) for x in smooth[1:DIRECT])], 1)
         y = F.conv2d(joined, self.direct, self.head.fuse.conv.bias, padding=1)
-        for filters, x in zip(self.late, smooth[DIRECT:], strict=True):
-            y = y + self._convolved_then_enlarged(x, filters)
+        for enlarged, x in zip(self.late, smooth[DIRECT:], strict=True):
+            y = y + enlarged(x)
         return F.conv2d(F.relu(y), self.margin, self.offset)
-
-    def _convolved_then_enlarged(self, x: Tensor, filters: Tensor) -> Tensor:
-        """Return the convolution of the enlarged map; see `add_enlarged_convolution`."""
-        rows, columns = x.shape[2:]
-        down, across = (
-            enlarging_matrix(length, enlarged).to(x)
-            for length, enlarged in zip((rows, columns), self.size, strict=True)
-        )
-        products = x[0].permute(1, 2, 0)[:, None] @ filters  # row, filter row, column, triple
-        wide = across @ products.reshape(rows, 3, 3 * columns, -1)
-        tall = down @ wide.reshape(3 * rows, -1)
-        return tall.reshape(*self.size, -1).permute(2, 0, 1)[None]
 
     def _look_around(self, x: Tensor) -> Tensor:
         views = [x]
-        for side, pool in zip(POOLS, self.head.pools, strict=True):
-            down, across = (mean_matrix(length, side).to(x) for length in x.shape[2:])
-            views.append(resize(pool(down @ x @ across.T), x.shape[2:]))
+        for averages, pool in zip(self.averages, self.head.pools, strict=True):
+            views.append(resize(pool(averages(x)), x.shape[2:]))
         return self.head.surround(torch.cat(views, 1))
+
+
+class EnlargedConvolution(nn.Module):
+    """A 3x3 convolution of an enlarged map; see `add_enlarged_convolution`.
+
+    Args:
+        filters: Its weights.
+        size: Rows and columns of the map.
+        enlarged: Rows and columns to which it is enlarged.
+    """
+
+    down: Tensor
+    across: Tensor
+
+    def __init__(
+        self,
+        filters: Float[Tensor, "channel_out channel 3 3"],
+        size: tuple[int, int],
+        enlarged: tuple[int, int],
+    ) -> None:
+        super().__init__()
+        self.filters, self.enlarged = nn.Parameter(by_row(filters)), enlarged
+        for name, length, wanted in zip(("down", "across"), size, enlarged, strict=True):
+            self.register_buffer(name, enlarging_matrix(length, wanted).float())
+
+    def forward(
+        self, x: Float[Tensor, "1 channel rows columns"]
+    ) -> Float[Tensor, "1 channel_out height width"]:
+        """Return the convolution."""
+        rows, columns = x.shape[2:]
+        products = x[0].permute(1, 2, 0)[:, None] @ self.filters  # row, its row, column, triple
+        wide = self.across @ products.reshape(rows, 3, 3 * columns, -1)
+        tall = self.down @ wide.reshape(3 * rows, -1)
+        return tall.reshape(*self.enlarged, -1).permute(2, 0, 1)[None]
+
+
+class Averages(nn.Module):
+    """`adaptive_avg_pool2d` to so many cells each way, as products with matrices.
+
+    Args:
+        size: Rows and columns of the map.
+        cells: How many cells along each axis.
+    """
+
+    down: Tensor
+    across: Tensor
+
+    def __init__(self, size: tuple[int, int], cells: int) -> None:
+        super().__init__()
+        self.register_buffer("down", mean_matrix(size[0], cells))
+        self.register_buffer("across", mean_matrix(size[1], cells).T.contiguous())
+
+    def forward(
+        self, x: Float[Tensor, "batch channel height width"]
+    ) -> Float[Tensor, "batch channel cell cell"]:
+        """Return the mean of each cell."""
+        return self.down @ x @ self.across
 
 
 def normalised(
     x: Float[Tensor, "1 channel height width"], norm: nn.GroupNorm
 ) -> Float[Tensor, "1 channel height width"]:
-    """Return a map after a norm over the image."""
+    """Return a map after a norm over the image, which may be without scale and shift."""
     flat = F.instance_norm(x.reshape(1, 1, -1), eps=norm.eps)  # which runtimes have as one step
-    return flat.reshape(x.shape) * _by_channel(norm.weight) + _by_channel(norm.bias)
+    y = flat.reshape(x.shape)
+    if norm.weight is None:
+        return y
+    return y * _by_channel(norm.weight) + _by_channel(norm.bias)
+
+
+@torch.no_grad()
+def move_into(layer: nn.Conv2d | nn.Linear, norm: nn.GroupNorm) -> None:
+    """Make scale and shift of a norm part of the layer of single pixels after it."""
+    assert layer.bias is not None
+    layer.bias += layer.weight.flatten(1) @ norm.bias
+    layer.weight *= norm.weight.reshape(-1, *layer.weight.shape[2:])
+    norm.register_parameter("weight", None)
+    norm.register_parameter("bias", None)
 
 
 def maxima(
@@ -240,7 +313,8 @@ def _attend(attention: PoolingAttention, x: Tensor, key_value: KeyValue) -> Tens
     query, out = attention.query, attention.out
     scale = (channels // attention.heads) ** -0.5
     if attention.heads == 1:  # then both layers are part of the keys and values
-        tokens, bias = x.flatten(2).transpose(1, 2)[None], key @ query.bias * scale
+        tokens = x.flatten(2).transpose(1, 2)[None]
+        bias = (key @ (query.bias * scale)[:, None]).transpose(2, 3)
         key, value = key @ query.weight * scale, value @ out.weight.T
     else:
         tokens = F.conv2d(x, _as_filter(query.weight) * scale, query.bias * scale)
@@ -249,7 +323,7 @@ def _attend(attention: PoolingAttention, x: Tensor, key_value: KeyValue) -> Tens
     parts = []
     for strip in strips(tokens.shape[2], rows):
         scores = tokens[:, :, strip] @ key.transpose(2, 3)
-        scores = scores if bias is None else scores + bias[:, :, None]
+        scores = scores if bias is None else scores + bias
         parts.append(scores.softmax(-1) @ value)
     read = torch.cat(parts, 2).transpose(2, 3).reshape(x.shape)
     if attention.heads == 1:
