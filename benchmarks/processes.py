@@ -55,7 +55,7 @@ LAUNCHERS = {
 }
 # The small recipes read `{data}`, all others what is drawn here.
 RECIPES = {
-    "a2u": "epochs=1 steps_per_epoch=20 batch=4",
+    "a2u": "epochs=1 steps_per_epoch=20 batch=2 workers=1",
     "a2u_mini": "{data} batch=4 side_px=128 procedural=8",
     "camvid": "data={real} validated=1",
     "interformer": "folder={drawn}/train layout=plain batch=4 side_px=64",

@@ -134,6 +134,14 @@ def test_light_noise_and_compression_leave_the_picture_recognisable():
         assert np.corrcoef(c.mean(-1).ravel(), image.mean(-1).ravel())[0, 1] > 0.8
 
 
+def test_crops_larger_than_the_drawn_noise_meet_it_again():
+    image = np.full((90, 70, 3), 128, np.uint8)
+    few = NOISE[: image.size // 2 - 5]
+    for seed in range(12):
+        changed = recorded(image, rng(seed), noise=few, most_noise=9.0)
+        assert changed.shape == image.shape and abs(changed.mean() - 128) < 60
+
+
 def test_photos_without_objects_are_left_out():
     empty = Scene("", scene().levels, (np.zeros(SIZE, np.uint8),), ())
     data = ObjectCrops([(1.0, [empty, scene()])], plan=PLAN)

@@ -137,8 +137,8 @@ def test_one_number_decides_where_the_crop_of_jitter_lies():
         draws.random(), draws.uniform()
         share = draws.random()
         found = Jitter(40, (2.0, 2.0))(photo, rng(seed)).image
-        assert found[0, 0, 0] == int(10 * share)
-        left = int(40 * share)
+        assert found[0, 0, 0] == int(11 * share)
+        left = int(41 * share)
         assert found[0, :, 1].tolist() in (
             list(range(left, left + 40)), list(range(79 - left, 39 - left, -1))
         )  # fmt: skip
@@ -172,6 +172,19 @@ def test_a_part_is_cut_where_the_shares_say():
         6,
     ]
     assert (found.image[:, 20:] == PADDING).all() and not found.layers[0, :, 20:].any()
+
+
+@pytest.mark.parametrize("plan", [Crops(11, (10, 10), scales=(1.0,)), Jitter(10, (1.1, 1.1))])
+def test_crops_lie_everywhere_up_to_the_last_pixel(plan):
+    rows = np.arange(11, dtype=np.uint16)[None, :, None].repeat(11, axis=2)
+    photo = Known(np.zeros((11, 11, 3), np.uint8), rows, np.zeros(0, np.int64))
+    starts = [int(plan(photo, rng(seed)).layers[0, 0, 0]) for seed in range(60)]
+    assert 20 <= sum(starts) <= 40 and set(starts) == {0, 1}
+
+
+def test_a_share_of_one_is_the_last_position():
+    photo = Known(np.zeros((9, 9, 3), np.uint8), np.eye(9, dtype=np.uint16)[None], np.ones(1, int))
+    assert cut(photo, (4, 4), shares=(1.0, 1.0)).layers[0, 3, 3] == 1
 
 
 def folder(path, labels):

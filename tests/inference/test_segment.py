@@ -93,6 +93,14 @@ def test_many_photos_are_segmented_as_each_alone(segmenter, photo):
             same(one, segmenter.segment(pixels, task=task))
 
 
+def test_photos_before_a_bad_one_are_segmented(segmenter, photo):
+    found = segmenter.segment_many([photo, photo, b"no picture", photo])
+    same(next(found), segmenter.segment(photo))
+    same(next(found), segmenter.segment(photo))
+    with pytest.raises(ImageError):
+        next(found)
+
+
 def test_views_are_averaged(segmenter, photo):
     one = segmenter.segment(photo, task="semantic").label_map()
     twice = segmenter.segment(photo, task="semantic", scales=(1.0, 1.0)).label_map()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn, optim
 from torch.utils.data import Dataset
 
@@ -12,6 +13,7 @@ from maskwright.models import a2u
 from maskwright.models.a2u.config import MINI
 from maskwright.training.loop import run, train, update_average
 from maskwright.training.recipe import (
+    HERE,
     Job,
     Sharing,
     all_with_overrides,
@@ -93,6 +95,14 @@ def test_the_weights_load_and_scores_and_sheets_are_kept(tmp_path):
     assert (tmp_path / "run" / "sheets" / "sheet-0000002-0.png").is_file()
 
 
+def test_a_resumed_run_s_events_have_every_step_once(tmp_path):
+    for steps in (2, 3):  # the second starts the log anew, at the state after step 2
+        train(job(steps), folder=tmp_path / "run")
+    events = EventAccumulator(str(tmp_path / "run" / "events"))
+    events.Reload()
+    assert [each.step for each in events.Scalars("train/square")] == [1, 2, 3]
+
+
 def test_mixed_precision_trains_and_stores_full_weights(tmp_path):
     train(job(2, precision="bf16"), folder=tmp_path / "run")
     state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["model"]
@@ -162,6 +172,34 @@ def test_unknown_and_incomplete_recipes_are_named(tmp_path):
     (tmp_path / "half.py").write_text("Settings = dict\n")
     with pytest.raises(UsageError, match="half.py lacks job"):
         find_recipe(str(tmp_path / "half.py"))
+
+
+def test_a_recipe_of_one_s_own_may_have_annotations_that_are_strings(tmp_path):
+    (tmp_path / "own.py").write_text(
+        "from __future__ import annotations\n"
+        "from dataclasses import dataclass\n"
+        "from maskwright.training.recipe import Precision\n"
+        "@dataclass(frozen=True)\n"
+        "class Settings:\n"
+        "    steps: int = 3\n"
+        "    precision: Precision = 'no'\n"
+        "job = print\n"
+    )
+    settings = find_recipe(str(tmp_path / "own.py"))[1].Settings()
+    changed = with_overrides(settings, {"steps": "5", "precision": "bf16"})
+    assert (changed.steps, changed.precision) == (5, "bf16")
+    with pytest.raises(UsageError, match="precision expects no or bf16, got 'float16'"):
+        with_overrides(settings, {"precision": "float16"})
+
+
+@pytest.mark.parametrize("name", [file.stem for file in HERE.glob("[!_]*.py")])
+def test_every_recipe_refuses_an_unknown_precision(name):
+    settings = find_recipe(name)[1].Settings()
+    if hasattr(settings, "precision"):
+        with pytest.raises(UsageError, match="expects no or bf16"):
+            with_overrides(settings, {"precision": "fp16"})
+    else:
+        assert name == "reconstruction"
 
 
 def test_schedules():

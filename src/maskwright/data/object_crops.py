@@ -22,7 +22,7 @@ from maskwright.data.scenes import Map, Part, Scene
 
 OUTSIDE = (124, 116, 104)  # beyond the photo: ImageNet's mean colour, 0 once normalised
 TRIES = 6
-_NOISE_PIXELS = 1 << 21
+_NOISE_VALUES = 1 << 21  # larger crops meet the same ones again
 View = Float64[np.ndarray, "2 3"]
 
 
@@ -246,7 +246,7 @@ def laid_over(
 
 def drawn_noise() -> Int8[np.ndarray, " n"]:
     """Return normal noise, standard deviation 32, to take pieces of: drawing it takes long."""
-    noise = np.random.default_rng(0).standard_normal(_NOISE_PIXELS, np.float32)
+    noise = np.random.default_rng(0).standard_normal(_NOISE_VALUES, np.float32)
     return np.clip(noise * 32, -127, 127).astype(np.int8)
 
 
@@ -276,9 +276,9 @@ def recorded(
         blurred = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.4, 1.6)))
         image = np.asarray(blurred, np.uint8)
     if rng.random() < 0.35:
-        first = int(rng.integers(len(noise) - image.size + 1))
+        first = int(rng.integers(max(0, len(noise) - image.size) + 1))
         strength = np.float32(rng.uniform(0, most_noise) / 32)
-        piece = noise[first : first + image.size].reshape(image.shape)
+        piece = np.resize(noise[first : first + image.size], image.shape)
         image = np.clip(np.rint(image + strength * piece), 0, 255).astype(np.uint8)
     if rng.random() < 0.2:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 96))]

@@ -270,7 +270,8 @@ def cut(photo: Known, size: tuple[int, int], *, shares: tuple[float, float]) -> 
         shares: How far it lies from the top and from the left, of how far it can.
     """
     lacking = [wanted - there for wanted, there in zip(size, photo.image.shape[:2], strict=True)]
-    first = [int(max(0, -lack) * share) for lack, share in zip(lacking, shares, strict=True)]
+    room = [max(0, -lack) for lack in lacking]
+    first = [min(most, int((most + 1) * share)) for most, share in zip(room, shares, strict=True)]
     at = tuple(slice(start, start + wanted) for start, wanted in zip(first, size, strict=True))
     margin = tuple((0, max(0, lack)) for lack in lacking)
     image = np.pad(photo.image[at], (*margin, (0, 0)), constant_values=PADDING)

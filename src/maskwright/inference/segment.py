@@ -196,18 +196,23 @@ class Segmenter:
     ) -> Iterator[Segmentation]:
         together = list[Photo]()
         for image in images:
-            photo = read_photo(image)
+            try:
+                photo = read_photo(image)
+            except Exception:
+                yield from self._found_in(together, task, thresholds)
+                raise
             is_full = len(together) == batch
             if together and (is_full or self._seen(photo.size) != self._seen(together[0].size)):
                 yield from self._found_in(together, task, thresholds)
                 together = []
             together.append(photo)
-        if together:
-            yield from self._found_in(together, task, thresholds)
+        yield from self._found_in(together, task, thresholds)
 
     def _found_in(
         self, photos: Sequence[Photo], task: str, thresholds: Thresholds
     ) -> Iterator[Segmentation]:
+        if not photos:
+            return
         with reused_memory():
             for view in self._look(photos):
                 yield self._found([view], task, thresholds)

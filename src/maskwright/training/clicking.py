@@ -94,6 +94,7 @@ class ClickTraining(nn.Module):
     def _encode_as_in_use(self, x: Tensor) -> list[Tensor]:
         self.network.eval()
         maps = self.network.encode(x)
+        torch.clear_autocast_cache()  # else older torch would not learn the weights cast here
         self.train()
         return maps
 
@@ -105,6 +106,7 @@ class ClickTraining(nn.Module):
         for _ in range(count):
             logits = self.network.decode(given, dialogue.references().to(given[0].device))
             dialogue.go_on((logits[:, 1] > logits[:, 0]).cpu().numpy())
+        torch.clear_autocast_cache()
         self.train()
 
 

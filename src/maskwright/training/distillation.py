@@ -150,10 +150,11 @@ def shift_routers(
         )
         for router in routers
     ]
+    device = next(network.parameters()).device
     for _ in range(rounds):
         margins.clear()
         for x in inputs:
-            network.eval().features(x)
+            network.eval().features(x.to(device))
         shift = torch.cat(margins).quantile(1 - share)
         for router in routers:
             router.leave.bias[0] -= shift

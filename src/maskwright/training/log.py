@@ -24,7 +24,9 @@ class Log:
 
     def __init__(self, folder: Path, *, steps: int, start: int, is_main: bool) -> None:
         self.folder, self.is_main = folder, is_main
-        self.writer = SummaryWriter(str(folder / "events"), purge_step=start) if is_main else None
+        self.writer = (
+            SummaryWriter(str(folder / "events"), purge_step=start + 1) if is_main else None
+        )
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),

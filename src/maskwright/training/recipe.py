@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -24,12 +25,16 @@ from maskwright.errors import UsageError
 
 HERE = Path(__file__).parent / "recipes"
 Batch = dict[str, Tensor]
+Precision = Literal["no", "bf16"]
 Losses = dict[str, Tensor]
 
 
 @runtime_checkable
 class Validation(Protocol):
-    """Scores of a model on held-out data, lower first score being better, and sheets to look at."""
+    """Scores of a model, lower first score being better, and sheets to look at.
+
+    On held-out data, but for the recipes of whole published data sets, which say so.
+    """
 
     def __call__(self, model: nn.Module) -> tuple[dict[str, float], list[np.ndarray]]:
         """Return named scores and pictures (h, w, 3) uint8."""
@@ -95,7 +100,7 @@ class Job:
     validate_every: int = 1000
     save_every: int = 200
     average: float = 0.0
-    precision: str = "no"
+    precision: Precision = "no"
     clip: float = 0.0
     workers: int = 1
     seed: int = 0
@@ -120,6 +125,7 @@ def find_recipe(name: str) -> tuple[str, ModuleType]:
     spec = importlib.util.spec_from_file_location(f"maskwright_recipe_{path.stem}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where its annotations are looked up, if they are strings
     spec.loader.exec_module(module)
     for wanted in ("Settings", "job"):
         if not hasattr(module, wanted):

@@ -59,7 +59,9 @@ def shard_with_optimizer(
 
 
 def whole(state: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Return a state dict with whole tensors; all processes that share it must ask.
+    """Return a state dict with whole tensors, on the CPU where they were shared.
+
+    All processes that share it must ask.
 
     Args:
         state: Of a model, or of an optimizer.
@@ -70,7 +72,7 @@ def whole(state: Mapping[Any, Any]) -> dict[Any, Any]:
 def _whole(value: Any) -> Any:
     if isinstance(value, dict):
         return whole(value)
-    return value.full_tensor() if hasattr(value, "full_tensor") else value
+    return value.full_tensor().cpu() if hasattr(value, "full_tensor") else value
 
 
 def load_model(model: nn.Module, state: Mapping[str, Tensor]) -> None:

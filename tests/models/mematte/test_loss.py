@@ -94,6 +94,15 @@ def test_the_budget_holds_the_average_over_images_and_routers_only():
     assert budget_loss(1 - keep, budget=0.5).item() == pytest.approx(0.0625)
 
 
+def test_autocast_does_not_round_the_losses(tensors):
+    prediction, alpha, unknown = (x if x.dtype == torch.bool else x.float() for x in tensors)
+    exact = alpha_losses(prediction, alpha, unknown)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert alpha_losses(prediction, alpha, unknown) == exact
+    rounded = alpha_losses(prediction.bfloat16(), alpha, unknown)
+    assert all(loss.dtype == torch.float32 for loss in rounded)
+
+
 def test_distillation_is_the_mean_squared_difference():
     student, teacher = torch.zeros(2, 3, 5, 7), torch.zeros(2, 3, 5, 7)
     student[1, 2, 4, 6] = 3

@@ -116,6 +116,18 @@ def test_a_teacher_starts_from_matting_networks_only(tmp_path):
         job(Settings(start=str(path), **SMALL))
 
 
+def test_routers_are_moved_where_the_network_is():
+    asked = []
+
+    class Elsewhere:
+        def to(self, device):
+            asked.append(device)
+            return torch.randn(1, 4, 96, 96)
+
+    shift_routers(mematte.build(MINI).eval(), [Elsewhere()], share=0.3, rounds=1)
+    assert asked == [torch.device("cpu")]
+
+
 def test_routers_are_moved_to_keep_a_share():
     torch.manual_seed(0)
     network = mematte.build(MINI).eval()

@@ -108,7 +108,8 @@ class Decoder(nn.Module):
         for stage in self.fuse:
             y = F.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False)
             y = stage(torch.cat([maps.pop(), y], 1))
-        return self.head(y).sigmoid()
+        y = self.head(y)
+        return y.to(torch.promote_types(y.dtype, torch.float32)).sigmoid()
 
     def in_tiles(
         self,

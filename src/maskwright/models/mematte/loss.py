@@ -39,20 +39,24 @@ def alpha_losses(
     alpha: Float[Tensor, "batch 1 height width"],
     unknown: Bool[Tensor, "batch 1 height width"],
 ) -> AlphaLosses:
-    """Return the losses that compare alpha to the truth; the network learns from their sum.
+    """Return the losses that compare alpha to the truth, in its number format.
+
+    The network learns from their sum.
 
     Args:
         prediction: Of the network, in (0, 1).
         alpha: The truth.
         unknown: Where the trimap is unknown.
     """
-    mask = unknown.to(prediction.dtype)
-    return AlphaLosses(
-        region_loss(prediction, alpha, mask),
-        region_loss(prediction, alpha, 1 - mask),
-        gradient_loss(prediction, alpha, mask),
-        laplacian_loss(prediction, alpha),
-    )
+    mask = unknown.to(alpha.dtype)
+    with torch.autocast(alpha.device.type, enabled=False):  # small differences of large numbers
+        prediction = prediction.to(alpha.dtype)
+        return AlphaLosses(
+            region_loss(prediction, alpha, mask),
+            region_loss(prediction, alpha, 1 - mask),
+            gradient_loss(prediction, alpha, mask),
+            laplacian_loss(prediction, alpha),
+        )
 
 
 def region_loss(

@@ -3,6 +3,7 @@
 Command: accelerate launch --num_processes 2 -m maskwright train a2u --set data=DIR --set start=FILE
 Data: DIR/fg, DIR/alpha (431 Adobe foregrounds), DIR/bg (COCO train2014). Without DIR: procedural.
 Start: the in-place activated batch norm ResNet-34 of Rota Bulò et al. (ImageNet), or none.
+Validation: some of what is learned from; a run's result is told by `evaluate matting`.
 Published for this recipe: SAD 32.10, MSE 7.8e-3 (shared), 31.87, 7.5e-3 (unshared) on 1000 images;
 not run here, for want of the data.
 """
@@ -19,7 +20,7 @@ from maskwright.models.a2u.convert import convert_imagenet
 from maskwright.models.a2u.loss import Composition, matting_loss
 from maskwright.models.a2u.model import AffinityMatting, build
 from maskwright.training.inputs import matting_input
-from maskwright.training.recipe import Job, staircase
+from maskwright.training.recipe import Job, Precision, staircase
 from maskwright.training.validation import MattingValidation
 from maskwright.weights.convert import load_official
 
@@ -48,7 +49,7 @@ class Settings:
     epochs: int = 30
     steps_per_epoch: int = 6000
     batch: int = 16
-    precision: str = "no"
+    precision: Precision = "no"
     workers: int = 4
     seed: int = 6
 

@@ -27,7 +27,7 @@ from maskwright.models.a2u.loss import (
     squared_loss,
 )
 from maskwright.training.inputs import DEVIATION, MEAN, matting_input
-from maskwright.training.recipe import Job, warmup_cosine
+from maskwright.training.recipe import Job, Precision, warmup_cosine
 from maskwright.training.validation import MattingValidation
 
 
@@ -53,7 +53,7 @@ class Settings:
     side_px: int = 192
     procedural: int = 160
     learning_rate: float = 2e-3
-    precision: str = "no"
+    precision: Precision = "no"
     workers: int = 1
     seed: int = 0
 

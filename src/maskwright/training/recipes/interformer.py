@@ -25,7 +25,7 @@ from maskwright.models.interformer.convert import convert
 from maskwright.models.interformer.model import InterFormer, build
 from maskwright.training.click_groups import LAYER_DECAY, groups
 from maskwright.training.clicking import ClickLosses, ClickTraining, network_of
-from maskwright.training.recipe import Job
+from maskwright.training.recipe import Job, Precision
 from maskwright.weights.convert import load_official
 from maskwright.weights.load import load_model
 
@@ -62,7 +62,7 @@ class Settings:
     steps: int = 320_000
     batch: int = 16
     side_px: int = 512
-    precision: str = "no"
+    precision: Precision = "no"
     workers: int = 4
     seed: int = 42
 

@@ -21,7 +21,7 @@ from maskwright.models.interformer.model import build
 from maskwright.training.click_groups import groups
 from maskwright.training.click_validation import ClickValidation
 from maskwright.training.clicking import ClickLosses, ClickTraining, network_of
-from maskwright.training.recipe import Job, warmup_cosine
+from maskwright.training.recipe import Job, Precision, warmup_cosine
 from maskwright.training.starts import small_network
 
 
@@ -56,7 +56,7 @@ class Settings:
     box_probability: float = 0.2
     layer_decay: float = 0.8
     validated: int = 40
-    precision: str = "no"
+    precision: Precision = "no"
     workers: int = 1
     seed: int = 0
 

@@ -45,7 +45,7 @@ from maskwright.models.mask2former.config import (
 from maskwright.models.mask2former.convert import convert
 from maskwright.models.mask2former.model import Mask2Former, build
 from maskwright.training.query_groups import CLIP, LEARNING_RATE, groups
-from maskwright.training.recipe import Job, staircase
+from maskwright.training.recipe import Job, Precision, staircase
 from maskwright.training.segment_validation import SegmentValidation
 from maskwright.training.segmenting import (
     SegmentLosses,
@@ -151,7 +151,7 @@ class Settings:
     short_side_px: int = 0
     points: int = 12_544
     validated: int = 200
-    precision: str = "bf16"
+    precision: Precision = "bf16"
     workers: int = 4
     seed: int = 0
 

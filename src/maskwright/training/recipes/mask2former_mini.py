@@ -16,7 +16,7 @@ from maskwright.data.segment_crops import SegmentCropPlan
 from maskwright.layers.conv import channels_last
 from maskwright.models.mask2former.config import MINI
 from maskwright.training.query_groups import groups
-from maskwright.training.recipe import Job, warmup_cosine
+from maskwright.training.recipe import Job, Precision, warmup_cosine
 from maskwright.training.segment_validation import SegmentValidation
 from maskwright.training.segmenting import (
     SegmentLosses,
@@ -68,7 +68,7 @@ class Settings:
     backbone_factor: float = 0.3
     points: int = 3136
     validated: int = 60
-    precision: str = "no"
+    precision: Precision = "no"
     workers: int = 1
     seed: int = 0
 

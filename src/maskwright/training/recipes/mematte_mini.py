@@ -32,7 +32,7 @@ from maskwright.training.distillation import (
     student_of,
 )
 from maskwright.training.inputs import matting_input
-from maskwright.training.recipe import Job, warmup_cosine
+from maskwright.training.recipe import Job, Precision, warmup_cosine
 from maskwright.training.validation import MattingValidation
 from maskwright.weights.load import load_model
 
@@ -80,7 +80,7 @@ class Settings:
     budget_weight: float = 20.0
     kept: float = 0.27
     validated: int = 24
-    precision: str = "no"
+    precision: Precision = "no"
     workers: int = 1
     seed: int = 0
 
