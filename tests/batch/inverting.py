@@ -3,6 +3,7 @@
 Codec processes import it by name: the folder of this file has to be on PYTHONPATH.
 """
 
+import ctypes
 import os
 import sys
 import threading
@@ -93,6 +94,26 @@ class Texting(Inverting):
 
 
 @dataclass(frozen=True)
+class Twofold(Inverting):
+    """Write a text beside each negative."""
+
+    def results(self, stem):
+        return (f"{stem}.png", f"{stem}.txt")
+
+    def encode(self, content, *, name, stem):
+        return super().encode(content, name=name, stem=stem) | {f"{stem}.txt": name.encode()}
+
+
+@dataclass(frozen=True)
+class Stalling(Inverting):
+    """The same, on a disk that never answers."""
+
+    def encode(self, content, *, name, stem):
+        os.fsync = lambda descriptor: time.sleep(1000)
+        return super().encode(content, name=name, stem=stem)
+
+
+@dataclass(frozen=True)
 class Unloadable(Inverting):
     """The same, with weights that cannot be loaded."""
 
@@ -156,6 +177,11 @@ def hang(job):
     time.sleep(1000)
 
 
+def hang_aloud(job, library):
+    os.write(2, b"begun\n")
+    getattr(ctypes, library)(None).sleep(1000)
+
+
 def shout(job):
     os.write(1, b"noise")
     return "done"
@@ -169,6 +195,5 @@ def warn(job):
 if __name__ == "__main__":
     import inverting  # by its name, as codec processes know it
 
-    inverting.do(
-        Path(sys.argv[1]), Path(sys.argv[2]), operation=inverting.Inverting(pause=0.02), workers=2
-    )
+    operation = getattr(inverting, sys.argv[3] if len(sys.argv) > 3 else "Inverting")
+    inverting.do(Path(sys.argv[1]), Path(sys.argv[2]), operation=operation(pause=0.02), workers=2)

@@ -1,4 +1,7 @@
 import os
+import signal
+import subprocess
+import sys
 import time
 
 import inverting
@@ -47,6 +50,18 @@ def test_what_takes_too_long_is_stopped():
     assert "within 0.1 s, took longer" in codec.call(inverting.hang).text
     assert time.perf_counter() - started < 20
     codec.close()
+
+
+@pytest.mark.parametrize("library", ["CDLL", "PyDLL"])  # without the lock of Python, and with it
+def test_a_killed_run_leaves_no_process_behind_that_hangs(library):
+    program = (
+        "import inverting, sys; from maskwright.batch.codec import Codec, Limits\n"
+        "Codec('job', Limits(seconds=2.0)).call(inverting.hang_aloud, sys.argv[1])\n"
+    )
+    run = subprocess.Popen([sys.executable, "-c", program, library], stderr=subprocess.PIPE)
+    assert run.stderr.readline() == b"begun\n"
+    run.send_signal(signal.SIGKILL)
+    run.communicate(timeout=60)  # ends once both have let go of the pipe
 
 
 def test_what_libraries_print_does_not_get_between(codec, capfd):

@@ -10,12 +10,13 @@ import time
 import numpy as np
 import pytest
 from drawn_photos import draw
-from inverting import HERE, Inverting, Texting, do
+from inverting import HERE, Inverting, Texting, Twofold, do
 
+from maskwright.batch.pipeline import Outcome
 from maskwright.batch.places import LocalPlace
 from maskwright.batch.report import write_report
-from maskwright.batch.run import STATE, Scope, open_manifest, publish_shared
-from maskwright.batch.steps import Job
+from maskwright.batch.run import STATE, Scope, open_manifest, publish_shared, run_batch
+from maskwright.batch.steps import Job, Task, encode_item
 from maskwright.errors import OutputError, UsageError
 from maskwright.image.io import read_photo
 from maskwright.image.source import display_name
@@ -126,6 +127,109 @@ def test_a_file_that_was_there_before_is_not_replaced(photos, tmp_path):
     assert summary.counts[DONE] == 2
 
 
+@pytest.mark.parametrize("size", [None, (13, 7)], ids=["decoding", "inferring"])
+@pytest.mark.parametrize("is_repaired", [True, False])
+def test_a_file_that_came_after_a_failure_is_not_replaced(photos, tmp_path, size, is_repaired):
+    out = tmp_path / "out"
+    if size is None:
+        (photos / "a.png").write_text("text")
+    else:
+        draw(photos / "a.png", 0, size=size)
+    _, rows, _ = do(photos, out)
+    assert rows["a.png"].state == FAILED and not rows["a.png"].is_ours
+    (out / "a.png").write_bytes(b"mine")
+    if is_repaired:
+        draw(photos / "a.png", 0)
+    _, _, told = do(photos, out, retry_failed=not is_repaired)
+    assert "exists already" in told["a.png"]
+    assert (out / "a.png").read_bytes() == b"mine"
+
+
+def test_a_result_retouched_after_a_failure_is_not_replaced(photos, tmp_path):
+    out, photo = tmp_path / "out", (photos / "a.png").read_bytes()
+    do(photos, out)
+    (photos / "a.png").write_text("text")
+    _, rows, _ = do(photos, out)
+    assert rows["a.png"].state == FAILED
+    (out / "a.png").write_bytes(b"retouched")
+    (photos / "a.png").write_bytes(photo)
+    for scope in ({}, {"retry_failed": True}):
+        _, _, told = do(photos, out, **scope)
+        assert "was changed since" in told["a.png"]
+        assert (out / "a.png").read_bytes() == b"retouched"
+    _, _, told = do(photos, out, overwrite=True)
+    assert told == {} and (out / "a.png").read_bytes() != b"retouched"
+
+
+def test_a_result_that_nobody_touched_is_replaced_after_a_failure(photos, tmp_path):
+    out = tmp_path / "out"
+    do(photos, out)
+    before = files(out)
+    (photos / "a.png").write_text("text")
+    do(photos, out)
+    assert files(out) == before
+    draw(photos / "a.png", 9)
+    _, _, told = do(photos, out)
+    assert told == {} and files(out)["a.png"] != before["a.png"]
+
+
+def test_a_file_that_came_after_a_kill_and_a_failure_is_not_replaced(photos, tmp_path):
+    out, photo = tmp_path / "out", (photos / "a.png").read_bytes()
+    job = Job(Inverting(), LocalPlace(str(photos)), LocalPlace(str(out)))
+    with open_manifest(job, Scope()) as manifest:
+        manifest.scan([Entry("a.png", "a")], is_there=lambda row: False)
+        manifest.start("a.png")
+    (photos / "a.png").write_text("text")
+    do(photos, out)
+    (out / "a.png").write_bytes(b"mine")
+    (photos / "a.png").write_bytes(photo)
+    _, _, told = do(photos, out)
+    assert "exists already" in told["a.png"]
+    assert (out / "a.png").read_bytes() == b"mine"
+
+
+def test_of_results_half_written_only_what_was_written_is_replaced(photos, tmp_path):
+    class Halfway:
+        """Does half of each task."""
+
+        def outcomes(self, tasks):
+            for task in tasks:
+                (tmp_path / f"out/{task.stem}.txt").mkdir(parents=True)  # in the way
+                written = encode_item(job, task, np.zeros((2, 3, 3), np.uint8))
+                yield Outcome(task, outputs=written.outputs, problem=written.problem)
+
+        def close(self):
+            pass
+
+    out = tmp_path / "out"
+    job = Job(Twofold(), LocalPlace(str(photos)), LocalPlace(str(out)))
+    with open_manifest(job, Scope()) as manifest:
+        run_batch(job, manifest, Scope(), engine=Halfway)
+        row = next(manifest.worst_first())
+        assert row.state == FAILED and "a.txt: expected the name of a file" in row.error
+        assert list(row.outputs) == ["a.png"]
+    for name in ("a", "b", "deep/c"):
+        (out / f"{name}.txt").rmdir()
+    (out / "a.txt").write_bytes(b"mine")
+    (out / "b.png").write_bytes(b"retouched")
+    _, rows, told = do(photos, out, operation=Twofold(), retry_failed=True)
+    assert "a.txt: exists already" in told["a.png"] and "was changed since" in told["b.png"]
+    assert sorted(rows["deep/c.png"].outputs) == ["deep/c.png", "deep/c.txt"]
+    assert (out / "a.txt").read_bytes() == b"mine"
+    assert (out / "b.png").read_bytes() == b"retouched"
+
+
+def test_a_result_that_a_lost_machine_wrote_is_no_problem_but_another_file_is(photos, tmp_path):
+    job = Job(Twofold(), LocalPlace(str(photos)), LocalPlace(str(tmp_path / "out")))
+    task, pixels = Task("a.png", "a"), np.zeros((2, 3, 3), np.uint8)
+    first, second = (encode_item(job, task, pixels) for _ in range(2))
+    assert first.outputs == second.outputs and first.problem is second.problem is None
+    (tmp_path / "out/a.txt").write_bytes(b"mine")
+    third = encode_item(job, task, pixels)
+    assert list(third.outputs) == ["a.png"] and "a.txt: exists already" in third.problem.text
+    assert (tmp_path / "out/a.txt").read_bytes() == b"mine"
+
+
 def test_a_file_about_all_photos_is_written_once_and_kept_while_it_says_the_same(photos, tmp_path):
     out, words = tmp_path / "out", tmp_path / "out/words.txt"
     do(photos, out, operation=Texting(), shard=(1, 2))
@@ -188,11 +292,48 @@ def test_what_a_killed_run_left_is_removed_where_results_go(photos, tmp_path):
     with open_manifest(job, Scope()) as manifest:
         manifest.scan([Entry("deep/c.png", "deep/c")], is_there=lambda row: False)
         manifest.start("deep/c.png")
-    left = tmp_path / "out/texts/deep/.maskwright-0123456789abcdef.part"
+        left = tmp_path / f"out/texts/deep/.maskwright.{manifest.owner}.0123456789abcdef.part"
     left.parent.mkdir(parents=True)
     left.touch()
     open_manifest(job, Scope()).close()
     assert not left.exists()
+
+
+@pytest.mark.parametrize("owner", ["second", ""], ids=["shard", "app"])
+def test_a_shard_that_starts_again_lets_others_finish_what_they_write(
+    photos, tmp_path, monkeypatch, owner
+):
+    job = Job(Inverting(), LocalPlace(str(photos)), LocalPlace(str(tmp_path / "out")))
+    first, second = Scope(shard=(1, 2)), Scope(shard=(2, 2))
+    with open_manifest(job, second) as manifest:
+        owner = owner and manifest.owner
+    with open_manifest(job, first) as manifest:
+        manifest.scan([Entry("a.png", "a")], is_there=lambda row: False)
+        manifest.start("a.png")
+    synced = os.fsync
+
+    def meanwhile(descriptor):
+        monkeypatch.setattr(os, "fsync", synced)
+        assert list((tmp_path / "out").glob(".*.part"))
+        open_manifest(job, first).close()
+
+    monkeypatch.setattr(os, "fsync", meanwhile)
+    job.sink.publish({"b.png": b"whole"}, overwrite=False, owner=owner)
+    assert (tmp_path / "out/b.png").read_bytes() == b"whole"
+
+
+def test_codecs_write_in_the_name_of_their_run(photos, tmp_path):
+    out = tmp_path / "out"
+    process = subprocess.Popen([sys.executable, f"{HERE}/inverting.py", photos, out, "Stalling"])
+    deadline = time.monotonic() + 60
+    while not (left := list(out.rglob(".*.part"))) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    job = Job(Inverting(), LocalPlace(str(photos)), LocalPlace(str(out)))
+    assert left
+    open_manifest(job, Scope()).close()
+    assert not list(out.rglob(".*.part"))
 
 
 def test_shards_share_the_photos_whoever_does_them(tmp_path):

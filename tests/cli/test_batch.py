@@ -220,7 +220,7 @@ def test_ctrl_c_finishes_what_is_begun(here, weights):
     assert "Traceback" not in told
     report = json.loads((here / "out/.maskwright/report.json").read_text())
     assert report["running"] == 0 and report["done"] == len(list(here.glob("out/*.png"))) < 32
-    assert not list(here.glob("out/.maskwright-*"))
+    assert not list(here.glob("out/.maskwright[-.]*"))
 
 
 def test_shards_and_times_are_read_and_written_as_people_do():

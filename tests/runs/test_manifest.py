@@ -80,6 +80,36 @@ def test_failures_stay_until_asked_for_or_changed(file):
         assert waiting(manifest) == ["a.jpg"]
 
 
+@pytest.mark.parametrize("outputs", [None, {}, {"o.png": "sum"}])
+def test_what_did_not_end_well_says_which_results_are_ours(file, outputs):
+    with opened(file, PHOTOS[:2]) as manifest:
+        do(manifest, "a.jpg")
+        for path in ("a.jpg", "deep/b.jpg"):
+            manifest.start(path)
+        manifest.fail("a.jpg", "damaged", outputs=outputs)
+        manifest.put_back("deep/b.jpg", outputs=outputs)
+        for row in manifest.worst_first():
+            assert (row.is_ours, row.outputs) == (outputs != {}, outputs or {})
+            assert row.input is None  # else a part could pass for all
+
+
+def test_of_what_was_killed_any_result_may_be_ours(file):
+    with opened(file, PHOTOS[:1]) as manifest:
+        do(manifest, "a.jpg")
+        manifest.start("a.jpg")
+    with opened(file, PHOTOS[:1]) as manifest:
+        row = next(manifest.waiting())
+        assert (row.is_ours, row.outputs) == (True, {})
+
+
+def test_each_manifest_has_an_owner_of_its_own_that_stays(file):
+    with opened(file) as first, opened(file.with_name("other.sqlite")) as second:
+        owner = first.owner
+        assert owner != second.owner
+    with opened(file) as again:
+        assert again.owner == owner
+
+
 def test_what_cannot_be_an_item_has_failed_at_once(file):
     with opened(file, [Entry("pipe.jpg", "pipe", problem="pipe.jpg: a pipe")]) as manifest:
         assert waiting(manifest) == []

@@ -26,3 +26,22 @@ def test_what_a_killed_run_left_is_swept_and_nothing_else(tmp_path):
         (tmp_path / name).touch()
     assert sweep([tmp_path, tmp_path / "none"]) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.part", "a.png"]
+
+
+def test_only_an_owner_sweeps_what_is_its_own(tmp_path):
+    names = [".maskwright-0f.part", ".maskwright.one.0f.part", ".maskwright.two.0f.part"]
+    for name in names:
+        (tmp_path / name).touch()
+    assert sweep([tmp_path], owner="one") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == [names[0], names[2]]
+    assert sweep([tmp_path]) == 1
+    assert [path.name for path in tmp_path.iterdir()] == [names[2]]
+
+
+def test_nothing_is_left_of_what_cannot_be_written(tmp_path):
+    (tmp_path / "a.png").mkdir()
+    with pytest.raises(OutputError, match="a.png: expected the name of a file, got a folder"):
+        publish(tmp_path, {"a.png": b"new"}, overwrite=True)
+    with pytest.raises(OutputError, match="expected a place to write, got an error"):
+        publish(tmp_path, {"a\0.png": b"new"}, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]

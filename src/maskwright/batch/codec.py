@@ -2,13 +2,16 @@
 
 The process is this module run as a program. It gets the job once, then a step and its arguments
 again and again, over its standard input, and answers over its standard output. Arrays travel beside
-the pickle that describes them, uncopied. It ends when its input does, so that a killed run leaves
-none behind.
+the pickle that describes them, uncopied. It ends when its input does, in the middle of a step too,
+so that a killed run leaves none behind; a step that lets no other thread run ends with the time
+limit.
 """
 
+import faulthandler
 import logging
 import os
 import pickle
+import queue
 import signal
 import struct
 import subprocess
@@ -26,6 +29,7 @@ from maskwright.runs.outcome import Problem, problem_of
 _ALONE = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _COUNT, _LENGTH = struct.Struct("<I"), struct.Struct("<Q")
 _PIPE_BYTES = 1 << 20
+_GRACE_SECONDS = 5.0  # beyond the limit, that a living run may end a step first, and say why
 _NICE = 10  # the networks, whose threads wait for each other, go first
 
 log = logging.getLogger(__name__)
@@ -103,7 +107,7 @@ class Codec:
         )
         _widen(process)
         try:
-            _send(_in(process), (self._job, self._limits.bytes))
+            _send(_in(process), (self._job, self._limits))
             _receive(_out(process))
         except (EOFError, OSError) as error:
             code = _reap(process)
@@ -234,19 +238,31 @@ def serve(stream: BinaryIO, answers: BinaryIO) -> None:
     import maskwright.batch.operations  # noqa: F401  what is loaded now counts for no limit
 
     cv2.setNumThreads(1)
-    job, memory_bytes = _receive(stream)
-    _limit_memory(memory_bytes)
+    job, limits = _receive(stream)
+    asked: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(stream, asked), daemon=True).start()
+    _limit_memory(limits.bytes)
     _send(answers, "ready")
-    while True:
-        try:
-            step, arguments = _receive(stream)
-        except EOFError:
-            return
-        except MemoryError as error:
-            _send(answers, (_TooMuch(problem_of(error)), []))
-            return
-        _send(answers, _answer(job, step, arguments))
-        del step, arguments
+    limit_seconds = min(limits.seconds + _GRACE_SECONDS, threading.TIMEOUT_MAX)
+    while not isinstance(message := asked.get(), Exception):
+        faulthandler.dump_traceback_later(limit_seconds, exit=True)
+        _send(answers, _answer(job, *message))
+        faulthandler.cancel_dump_traceback_later()
+        del message
+    if not isinstance(message, MemoryError):
+        raise message
+    _send(answers, (_TooMuch(problem_of(message)), []))
+
+
+def _listen(stream: BinaryIO, asked: "queue.SimpleQueue[Any]") -> None:
+    """Take in what is asked for; end the process with its input, whatever it is at."""
+    try:
+        while True:
+            asked.put(_receive(stream))
+    except EOFError:
+        os._exit(0)
+    except Exception as error:
+        asked.put(error)
 
 
 def _main() -> None:

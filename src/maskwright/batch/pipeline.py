@@ -29,7 +29,7 @@ class Outcome:
     Attributes:
         task: The item.
         input: SHA-256 of what was read.
-        outputs: SHA-256 of each result; None if it failed, or nothing had to be done.
+        outputs: SHA-256 of each result that was written; None if nothing had to be.
         problem: Why it failed.
         seconds: What its three steps took together.
         uncertainty: In [0, 1]; None where there is no measure.
@@ -180,6 +180,7 @@ class Pipeline:
             flight.task,
             input=flight.decoded.input,
             outputs=result.outputs,
+            problem=result.problem,
             seconds=flight.seconds + result.seconds,
             uncertainty=flight.uncertainty,
         )

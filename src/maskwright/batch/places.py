@@ -70,8 +70,15 @@ class Place(Protocol):
     def sha256(self, name: str) -> str | None:
         """Return the checksum of a file, in hexadecimal; None if there is no such file."""
 
-    def publish(self, files: Mapping[str, bytes], *, overwrite: bool) -> dict[str, str]:
+    def publish(
+        self, files: Mapping[str, bytes], *, overwrite: bool, owner: str = ""
+    ) -> dict[str, str]:
         """Write files, each whole or not at all, and return their SHA-256.
+
+        Args:
+            files: Content by name.
+            overwrite: Whether files of these names may be replaced.
+            owner: Whose they are until they are whole.
 
         Raises:
             OutputError: If one exists and may not be replaced, or cannot be written.
@@ -189,9 +196,11 @@ class LocalPlace:
         except OSError:
             return None
 
-    def publish(self, files: Mapping[str, bytes], *, overwrite: bool) -> dict[str, str]:
+    def publish(
+        self, files: Mapping[str, bytes], *, overwrite: bool, owner: str = ""
+    ) -> dict[str, str]:
         """Write files, as `Place` says."""
-        return publish(Path(self.root), files, overwrite=overwrite)
+        return publish(Path(self.root), files, overwrite=overwrite, owner=owner)
 
     def label(self, name: str) -> str:
         """Return the path of a file, as it can be printed on one line."""
@@ -302,7 +311,9 @@ class UrlPlace:
         except FileNotFoundError:
             return None
 
-    def publish(self, files: Mapping[str, bytes], *, overwrite: bool) -> dict[str, str]:
+    def publish(
+        self, files: Mapping[str, bytes], *, overwrite: bool, owner: str = ""
+    ) -> dict[str, str]:
         """Write files, as `Place` says: an upload appears when it is whole."""
         system, sums = self.files()[0], {}
         for name, content in files.items():

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Protocol, runtime_checkable
@@ -155,7 +155,8 @@ def open_manifest(job: Job, scope: Scope, *, offline: bool = False) -> Manifest:
         names = {name for stem in begun for name in job.operation.results(stem)}
         is_addressed = not job.operation.results("")
         folders = {(root / name).parent for name in names}
-        sweep(root.glob("[0-9a-f][0-9a-f]") if is_addressed and begun else folders)
+        there = root.glob("[0-9a-f][0-9a-f]") if is_addressed and begun else folders
+        sweep(there, owner=manifest.owner)
     return manifest
 
 
@@ -315,7 +316,7 @@ class _Run:
             try:
                 task = self._task(row)
             except OutputError as error:
-                self._fail(row.path, Problem(str(error)), None)
+                self._fail(row, Problem(str(error)), None, {})
                 continue
             self.begun[row.path] = row
             self.manifest.start(row.path)
@@ -337,26 +338,33 @@ class _Run:
                         f"{sink.label(name)}: expected the file that was written here, got one that"
                         " was changed since; move it away, or allow replacing it with --overwrite"
                     )
-        if not may_replace:
-            for name in names:
-                sink.check_free(name)
+            if there or not row.is_ours:
+                for name in names:
+                    if name not in there:
+                        sink.check_free(name)
         is_whole = bool(there) and there == row.outputs
-        known = row.input if is_whole else None
-        return Task(row.path, row.stem, row.hint, known=known, may_replace=may_replace)
+        return Task(
+            row.path,
+            row.stem,
+            row.hint,
+            known=row.input if is_whole else None,
+            may_replace=may_replace,
+            owner=self.manifest.owner,
+        )
 
     def note(self, outcome: Outcome) -> None:
         """Remember what became of an item."""
         path = outcome.task.path
-        row = self.begun.pop(path)
+        row, written = self.begun.pop(path), outcome.outputs or {}
         if outcome.problem is not None and outcome.problem.is_full:
-            self.manifest.put_back(path)
+            self.manifest.put_back(path, outputs=self._ours(row, written))
             self.stop.set()
             self.problem = (
                 f"{outcome.problem.text}; nothing is half-written: free some space, and run the"
                 " same command again to go on"
             )
         elif outcome.problem is not None:
-            self._fail(path, outcome.problem, outcome.seconds)
+            self._fail(row, outcome.problem, outcome.seconds, written)
         else:
             is_new = outcome.outputs is not None
             self.manifest.finish(
@@ -376,14 +384,27 @@ class _Run:
             self.manifest.put_back(path)
         self.begun.clear()
 
-    def _fail(self, path: str, problem: Problem, seconds: float | None) -> None:
-        label = self.job.source.label(path)
+    def _fail(
+        self, row: Row, problem: Problem, seconds: float | None, written: Mapping[str, str]
+    ) -> None:
+        label = self.job.source.label(row.path)
         if PurePosixPath(label).name not in problem.text:
             problem = replace(problem, text=f"{label}: {problem.text}")
-        self.manifest.fail(path, problem.text, seconds=seconds)
+        ours = self._ours(row, written)
+        self.manifest.fail(row.path, problem.text, seconds=seconds, outputs=ours)
         self.progress.failed += 1
         self.progress.failed_now += 1
-        self.tell(path, problem, self.progress)
+        self.tell(row.path, problem, self.progress)
+
+    def _ours(self, row: Row, written: Mapping[str, str]) -> dict[str, str]:
+        """Return the results that are ours, though not all of them were written."""
+        if not row.is_ours:
+            return {**written}
+        if row.outputs:
+            return {**row.outputs, **written}
+        sink, names = self.job.sink, self.job.operation.results(row.stem)
+        found = {name: sink.sha256(name) for name in names}  # a killed run's, or written just now
+        return {name: digest for name, digest in found.items() if digest is not None}
 
     def _is_there(self, row: Row) -> bool:
         return all(self.job.sink.signature(name) is not None for name in row.outputs)

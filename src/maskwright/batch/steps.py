@@ -8,6 +8,8 @@ from typing import Any
 
 from maskwright.batch.operations import Operation, Source
 from maskwright.batch.places import Place
+from maskwright.errors import OutputError
+from maskwright.runs.outcome import Problem, problem_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +39,7 @@ class Task:
         hint: Path of its trimap or mask.
         known: SHA-256 of the input whose results are there already.
         may_replace: Whether files of its results' names may be replaced.
+        owner: Whose its unfinished files are.
     """
 
     path: str
@@ -44,6 +47,7 @@ class Task:
     hint: str | None = None
     known: str | None = None
     may_replace: bool = False
+    owner: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +72,12 @@ class Written:
     Attributes:
         outputs: Their SHA-256.
         seconds: What encoding and writing them took.
+        problem: Why they are not all.
     """
 
     outputs: dict[str, str]
     seconds: float
+    problem: Problem | None = None
 
 
 def decode_item(job: Job, task: Task) -> Decoded:
@@ -91,8 +97,17 @@ def encode_item(job: Job, task: Task, content: Any) -> Written:
     """Encode what was inferred, and publish it."""
     started = time.perf_counter()
     files = job.operation.encode(content, name=task.path, stem=task.stem)
-    outputs = job.sink.publish(files, overwrite=task.may_replace)
-    return Written(outputs, time.perf_counter() - started)
+    outputs, problem = dict[str, str](), None
+    for name, file in files.items():
+        try:
+            outputs |= job.sink.publish({name: file}, overwrite=task.may_replace, owner=task.owner)
+        except OutputError as error:
+            digest = hashlib.sha256(file).hexdigest()
+            if task.may_replace or job.sink.sha256(name) != digest:
+                problem = problem_of(error)
+                break
+            outputs[name] = digest  # by a machine that was lost before it could say so
+    return Written(outputs, time.perf_counter() - started, problem)
 
 
 Step = Callable[..., Any]

@@ -13,15 +13,18 @@ from maskwright.image.source import display_name
 
 
 @contextmanager
-def atomic_write(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[BufferedWriter]:
+def atomic_write(
+    path: str | os.PathLike[str], *, overwrite: bool, owner: str = ""
+) -> Iterator[BufferedWriter]:
     """Yield a binary file that takes the name `path` once the block has ended without an error.
 
-    It is written beside its final place under a name that begins with `.maskwright-`, reaches the
-    disk, and is then renamed. After an error nothing is left. Missing folders are made.
+    It is written beside its final place under a name as `unfinished` gives, reaches the disk, and
+    is then renamed. After an error nothing is left. Missing folders are made.
 
     Args:
         path: The final name.
         overwrite: Whether a file of this name may be replaced.
+        owner: Whose it is until it is whole.
 
     Raises:
         OutputError: If the file exists and may not be replaced, or cannot be written.
@@ -31,7 +34,7 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[B
     try:
         check_target(target, overwrite=overwrite)
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".maskwright-{secrets.token_hex(8)}.part")
+        temporary = target.with_name(unfinished(owner, secrets.token_hex(8)))
         try:
             with _create(temporary) as stream:
                 yield stream
@@ -46,6 +49,16 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[B
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise OutputError(f"{name}: expected a place to write, got an error: {reason}") from error
+
+
+def unfinished(owner: str, rest: str) -> str:
+    """Return how a file is called until it is whole; no pattern of one owner fits another's.
+
+    Args:
+        owner: Whose it is; empty if nobody needs to find it again.
+        rest: What tells it from others, or a pattern.
+    """
+    return f".maskwright.{owner}.{rest}.part" if owner else f".maskwright-{rest}.part"
 
 
 def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> None:

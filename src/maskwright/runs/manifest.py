@@ -3,7 +3,8 @@
 An item is known by its path below the folder. What was made of it counts for one content of its
 files, one set of settings and one set of weights; where any of them has changed it is made anew.
 A state is on the disk before the next step: queued, running before anything is written, done once
-all results have their names, failed with a line that says why.
+all results have their names, failed with a line that says why. What a killed run left running may
+have written any of its results.
 """
 
 import json
@@ -42,6 +43,8 @@ CREATE TABLE IF NOT EXISTS items (
     scan INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS by_state ON items (scan, state, path);
+CREATE TABLE IF NOT EXISTS owner (token TEXT NOT NULL);
+INSERT INTO owner SELECT lower(hex(randomblob(8))) WHERE NOT EXISTS (SELECT * FROM owner);
 """
 
 
@@ -74,7 +77,8 @@ class Row:
         hint: As in `Entry`.
         state: One of `STATES`.
         input: SHA-256 of what was read, once it was.
-        is_ours: Whether files of its results' names were written by this run or one before it.
+        is_ours: Whether files of its results' names were written by this run or one before it:
+            those in `outputs`, or nobody knows which if that is empty.
         attempts: How often it was begun.
         error: Why it failed.
         seconds: What it took.
@@ -106,6 +110,9 @@ class Manifest:
         settings: Hash of what decides the results.
         weights: Hash of the networks.
 
+    Attributes:
+        owner: Says whose an unfinished file is; no other manifest has the same.
+
     Raises:
         OutputError: If another process is at work with it, or it is damaged or of a newer version.
     """
@@ -124,6 +131,7 @@ class Manifest:
         except BaseException:
             self.close()
             raise
+        self.owner = str(self._one("SELECT token FROM owner"))
         self._scan = int(self._one("SELECT coalesce(max(scan), 0) FROM items"))
 
     def _prepare(self, name: str) -> None:
@@ -181,6 +189,9 @@ class Manifest:
             retry_failed: Queue what failed before; else it stays failed until its files change.
         """
         self._scan += 1
+        self._base.execute(
+            "UPDATE items SET is_ours = 1, outputs = '{}' WHERE state = ?", (RUNNING,)
+        )
         rest = iter(entries)
         while page := tuple(islice(rest, _PAGE)):
             self._base.execute("BEGIN")
@@ -238,8 +249,8 @@ class Manifest:
             last = rows[-1][0]
 
     def start(self, path: str) -> None:
-        """Note that an item is begun: from now on files of its results' names are ours."""
-        self._set(path, "state = ?, is_ours = 1, attempts = attempts + 1, outputs = '{}'", RUNNING)
+        """Note that an item is begun: should nothing follow, any of its results may be ours."""
+        self._set(path, "state = ?, input = NULL, attempts = attempts + 1", RUNNING)
 
     def finish(
         self,
@@ -253,17 +264,26 @@ class Manifest:
         """Note that all results of an item have their names."""
         self._set(
             path,
-            "state = ?, error = NULL, input = ?, outputs = ?, seconds = ?, uncertainty = ?",
+            "state = ?, error = NULL, is_ours = 1, input = ?, outputs = ?, seconds = ?,"
+            " uncertainty = ?",
             *(DONE, input, json.dumps(outputs), seconds, uncertainty),
         )
 
-    def fail(self, path: str, error: str, *, seconds: float | None = None) -> None:
-        """Note why an item failed."""
-        self._set(path, "state = ?, error = ?, seconds = ?", FAILED, error, seconds)
+    def fail(
+        self,
+        path: str,
+        error: str,
+        *,
+        seconds: float | None = None,
+        outputs: dict[str, str] | None = None,
+    ) -> None:
+        """Note why an item failed, and which of its results are ours; None if nobody knows."""
+        change = "state = ?, is_ours = ?, outputs = ?, error = ?, seconds = ?"
+        self._set(path, change, FAILED, *_ours(outputs), error, seconds)
 
-    def put_back(self, path: str) -> None:
-        """Queue an item again: it was not its fault."""
-        self._set(path, "state = ?", QUEUED)
+    def put_back(self, path: str, *, outputs: dict[str, str] | None = None) -> None:
+        """Queue an item again, it was not its fault; `outputs` as for `fail`."""
+        self._set(path, "state = ?, is_ours = ?, outputs = ?", QUEUED, *_ours(outputs))
 
     def counts(self) -> dict[str, int]:
         """Return how many items are in each state."""
@@ -289,6 +309,11 @@ class Manifest:
 
     def _one(self, query: str) -> Any:
         return self._base.execute(query).fetchone()[0]
+
+
+def _ours(outputs: dict[str, str] | None) -> tuple[bool, str]:
+    """Return the columns `is_ours` and `outputs`."""
+    return outputs is None or bool(outputs), json.dumps(outputs or {})
 
 
 def _row(values: tuple[Any, ...]) -> Row:
