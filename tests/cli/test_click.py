@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from maskwright.cli.main import run
+from maskwright.inference.answer import Answer
 from maskwright.inference.click import Clicker
 from maskwright.structures import rle
 from maskwright.structures.box import Box
@@ -155,7 +156,10 @@ def one_line(capsys):
         (["--box", "1,2,3"], "--box must be X0,Y0,X1,Y1"),
         (["--box", "9,2,3,4"], "a box needs x0 < x1 and y0 < y1"),
         (["--box", "300,2,400,4"], "a box must touch the photo"),
-        (["--mask", "mask.png"], "nothing says where the object is; point at it"),
+        (
+            ["--mask", "mask.png"],
+            "--mask is only where a selection starts from; nothing says where",
+        ),
         (["--mask", "no.png", "--point", "1,1"], "there is no file no.png"),
         ([], "nothing says where the object is"),
         (["--point", "1,1", "-o", "x.gif"], "-o must end with"),
@@ -167,6 +171,21 @@ def test_wrong_use_is_one_line(click, folder, capsys, arguments, message):
     assert click("photo.png", "-o", "x.png", *arguments) == 1
     assert message in one_line(capsys)
     assert not (folder / "x.png").exists()
+
+
+def test_an_empty_selection_is_told(click, monkeypatch, capsys):
+    nothing = property(lambda self: np.zeros((HEIGHT, WIDTH), np.bool_))
+    monkeypatch.setattr(Answer, "mask", nothing)
+    assert click("photo.png", "--point", "5,5", "-o", "empty.png") == 0
+    assert "photo.png: nothing was selected there; add a --point" in capsys.readouterr().err
+    assert not pixels("empty.png").any()
+
+
+def test_a_dialogue_that_ends_without_a_mask_says_so(talk, folder):
+    code, _ = talk([{"x": 100, "y": 50}, {"object": 2}], "-o", "out.png")
+    assert code == 2 and not (folder / "out.png").exists()
+    assert talk([], "-o", "out.png")[0] == 2
+    assert talk([{"x": 100, "y": 50}], "-o", "out.png")[0] == 0
 
 
 def test_a_folder_an_absent_photo_and_no_place_to_go_are_wrong_use(click, capsys):
@@ -303,7 +322,7 @@ def test_at_the_end_the_mask_goes_to_the_output(talk, folder):
     code, answers = talk([{"x": 9, "y": 9}], "--point", "100,60", "-o", "out.png")
     assert code == 0
     np.testing.assert_array_equal(pixels("out.png") > 0, rle.decode(answers[0]["rle"]))
-    assert talk([], "-o", "none.png") == (0, []) and not (folder / "none.png").exists()
+    assert talk([], "-o", "none.png") == (2, []) and not (folder / "none.png").exists()
 
 
 def test_a_program_can_talk_to_it(folder, click_weights):

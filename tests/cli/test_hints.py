@@ -5,6 +5,7 @@ from maskwright.cli.hints import parse_hints
 from maskwright.cli.main import run
 from maskwright.errors import UsageError
 from maskwright.image.io import write_image
+from maskwright.inference.answer import Answer
 from maskwright.inference.click import Clicker
 from maskwright.structures.box import Box
 from maskwright.structures.click import Click
@@ -114,3 +115,19 @@ def test_wrong_points_are_one_line_and_nothing_is_written(
 def test_points_are_about_one_photo(photo, tmp_path, weights, capsys):
     assert run(["matte", photo, photo, "-o", str(tmp_path / "out"), "--point", "1,1"]) == 1
     assert "about one photo" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "selected,message",
+    [
+        (np.zeros, "nothing was selected there; add a --point or a --box"),
+        (np.ones, "the whole photo was selected there; add a --point X,Y,- beside it"),
+    ],
+)
+def test_points_that_select_nothing_or_all_are_told(
+    photo, tmp_path, weights, click_weights, monkeypatch, capsys, selected, message
+):
+    monkeypatch.setattr(Answer, "mask", property(lambda self: selected((139, 211), np.bool_)))
+    models = {"weights": weights, "click_weights": click_weights}
+    assert cutout(photo, tmp_path / "out.png", "--point", "9,9", **models) == 2
+    assert message in capsys.readouterr().err and not (tmp_path / "out.png").exists()

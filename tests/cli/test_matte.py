@@ -1,6 +1,7 @@
 import io
 import json
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -83,6 +84,17 @@ def test_the_depth_is_the_photos_unless_told(cut, verb, photo, depth, dtype):
     assert out[31, 47].max() <= np.iinfo(dtype).max
     if verb == "matte":
         assert out[31, 47] == np.iinfo(dtype).max
+
+
+@pytest.mark.parametrize(
+    "verb,target", [("matte", "a.jpg"), ("matte", "a.WEBP"), ("cutout", "a.webp")]
+)
+def test_sixteen_bits_are_refused_where_a_format_has_eight(cut, capsys, verb, target):
+    given = ["photo16.png", "--trimap", "trimap.png", "-o", target]
+    assert cut(verb, *given, "--bit-depth", "16") == 1
+    assert "8 bits per channel, got --bit-depth 16" in capsys.readouterr().err
+    assert not Path(target).exists()
+    assert cut(verb, *given) == 0
 
 
 def test_a_backdrop_fills_what_is_transparent(cut):

@@ -7,9 +7,11 @@ import pytest
 
 from maskwright.cli.main import run
 from maskwright.errors import LicenceError
+from maskwright.models import a2u
+from maskwright.models.a2u.config import MINI
 from maskwright.weights import catalog
 from maskwright.weights.catalog import WeightRow
-from maskwright.weights.load import load_model
+from maskwright.weights.load import load_model, save_model
 
 CONTENT = bytes(range(199))
 ROW = WeightRow(
@@ -63,6 +65,23 @@ def test_info_tells_terms_data_recipe_scores_and_checksum(home, capsys):
         "notes      Made for tests.",
     ):
         assert part in shown
+
+
+def test_info_of_a_file_tells_its_network(home, capsys, tmp_path):
+    path = save_model(
+        tmp_path / "own.safetensors",
+        a2u.build(MINI).state_dict(),
+        paper="a2u",
+        config=MINI,
+        source="a test",
+    )
+    assert run(["models", "info", str(path)]) == 0
+    shown = capsys.readouterr().out
+    assert "paper      a2u" in shown and "licence    not in the catalogue" in shown
+    assert run(["models", "info", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["bytes"] == path.stat().st_size
+    (tmp_path / "bad.safetensors").write_bytes(b"no tensors")
+    assert run(["models", "info", str(tmp_path / "bad.safetensors")]) == 2
 
 
 def test_json_holds_every_field_and_the_path(home, capsys):

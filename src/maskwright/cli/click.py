@@ -18,8 +18,15 @@ from maskwright.cli.pictures import (
     read_item,
     write_item,
 )
-from maskwright.cli.pointing import OBJECT, BoxText, Pointing, Points, parse_pointing
-from maskwright.cli.progress import DONE, do_items
+from maskwright.cli.pointing import (
+    NOTHING_SELECTED,
+    OBJECT,
+    BoxText,
+    Pointing,
+    Points,
+    parse_pointing,
+)
+from maskwright.cli.progress import DONE, FAILED, do_items
 from maskwright.errors import UsageError
 
 if TYPE_CHECKING:
@@ -100,7 +107,10 @@ def click(
 
     def work(item: Item) -> str:
         picture, session = begin(item)
-        write(item, picture, as_picture(session.answer(OBJECT).mask))
+        selected = session.answer(OBJECT).mask
+        write(item, picture, as_picture(selected))
+        if not selected.any() and not quiet:
+            print(f"{photo}: {NOTHING_SELECTED}", file=sys.stderr)
         return str(clicker().device)
 
     if not interactive:
@@ -111,8 +121,12 @@ def click(
         seconds = time.perf_counter() - started
         print(f"{photo}: ready after {seconds:.1f} s on {clicker().device}", file=sys.stderr)
     last = hold_dialogue(session, picture, overwrite=overwrite)
-    if output is not None and not session.is_untouched(last):
-        write(items[0], picture, as_picture(session.answer(last).mask))
+    if output is None:
+        return DONE
+    if session.is_untouched(last):
+        print(f"{output}: nothing was selected as object {last}; not written", file=sys.stderr)
+        return FAILED
+    write(items[0], picture, as_picture(session.answer(last).mask))
     return DONE
 
 
@@ -136,8 +150,10 @@ def _check(
     if output is None:
         raise UsageError("the mask needs a place to go; name a file with -o")
     if not hints.clicks and hints.box is None:
+        given = "" if hints.mask is None else "--mask is only where a selection starts from; "
         raise UsageError(
-            "nothing says where the object is; point at it with --point X,Y or --box X0,Y0,X1,Y1"
+            f"{given}nothing says where the object is; point at it with --point X,Y or --box"
+            " X0,Y0,X1,Y1"
         )
     if photo == PIPE and hints.mask == PIPE:
         raise UsageError("standard input (-) can be given once only")

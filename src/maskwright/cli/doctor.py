@@ -21,6 +21,7 @@ EXTRAS = {
     "heif": ("pillow_heif",),
     "psd": ("psd_tools", "psdtags"),
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
+    "cluster": ("ray",),
 }
 
 

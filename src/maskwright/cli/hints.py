@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from maskwright.cli import flags
 from maskwright.cli.items import PIPE, Companions, Item
 from maskwright.cli.pictures import open_source, pixel_limit
-from maskwright.cli.pointing import OBJECT, Pointing, parse_pointing
-from maskwright.errors import UsageError
+from maskwright.cli.pointing import NOTHING_SELECTED, OBJECT, Pointing, parse_pointing
+from maskwright.errors import TrimapError, UsageError
 
 if TYPE_CHECKING:
     from maskwright.image.photo import Photo
@@ -81,7 +81,12 @@ class ClickHints:
 
         session = Session(self.clicker(), self.clicker().encode(photo))
         self.pointing.tell(session, self.max_pixels)
-        return trimap_from_mask(session.answer(OBJECT).mask, self.band, image=photo)
+        selected = session.answer(OBJECT).mask
+        if not selected.any():
+            raise TrimapError(NOTHING_SELECTED)
+        if selected.all():
+            raise TrimapError("the whole photo was selected there; add a --point X,Y,- beside it")
+        return trimap_from_mask(selected, self.band, image=photo)
 
 
 def parse_hints(

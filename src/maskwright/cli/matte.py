@@ -15,6 +15,7 @@ from maskwright.cli.pictures import (
     OPAQUE,
     WITH_ALPHA,
     at_depth,
+    check_depth,
     check_formats,
     read_item,
     write_item,
@@ -94,6 +95,7 @@ def matte(
     beside = [explain] if explain else []
     items = plan_items(photos, output, recursive=recursive, beside=beside)
     check_formats(items, OPAQUE)
+    check_depth(items, bit_depth)
     matter = open_matter(
         model, device, dtype, max_memory=max_memory, commercial=commercial, offline=offline
     )
@@ -191,6 +193,7 @@ def cutout(
         check_formats(items, OPAQUE)
     else:
         check_formats(items, WITH_ALPHA, hint="; --background white fills what is transparent")
+    check_depth(items, bit_depth)
     matter = open_matter(
         model, device, dtype, max_memory=max_memory, commercial=commercial, offline=offline
     )

@@ -56,11 +56,14 @@ def list_(*, json: flags.Json = False) -> int:
 
 
 def info(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the catalogue.")],
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="Of the catalogue; or weights.")],
     *,
     json: flags.Json = False,
 ) -> int:
     """Print all that is known of some weights: licence, training data, recipe, scores, checksum."""
+    if name.endswith(".safetensors") and Path(name).is_file():
+        _tell_file(Path(name), as_json=json)
+        return DONE
     row = find_weight(name)
     if json:
         print(jsonlib.dumps(_record(row), indent=1))
@@ -213,6 +216,19 @@ def _for_each(rows: list[WeightRow], work: Callable[[WeightRow], None]) -> int:
             print(f"maskwright: {error}", file=sys.stderr)
             code = FAILED
     return code
+
+
+def _tell_file(path: Path, *, as_json: bool) -> None:
+    from maskwright.weights.load import load_config
+
+    paper, config = load_config(path)
+    size = path.stat().st_size
+    if as_json:
+        known = {"path": str(path), "paper": paper, "bytes": size, "config": asdict(config)}
+        print(jsonlib.dumps(known, indent=1))
+        return
+    print(f"{'file':<11}{path}\n{'paper':<11}{paper}\n{'size':<11}{size / 1e6:.1f} MB")
+    print(f"{'licence':<11}not in the catalogue; ask whoever made it")
 
 
 def _record(row: WeightRow) -> dict[str, Any]:

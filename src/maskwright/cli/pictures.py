@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 WITH_ALPHA = (".png", ".tif", ".tiff", ".webp")
 OPAQUE = (*WITH_ALPHA, ".jpg", ".jpeg")
+EIGHT_BIT = (".webp", ".jpg", ".jpeg")
 
 
 def read_item(item: Item, max_pixels: str | None, *, overwrite: bool) -> "Photo":
@@ -46,6 +47,20 @@ def at_depth(pixels: Any, photo: "Photo", bit_depth: str | None) -> Any:
 
     wanted = np.dtype(f"uint{bit_depth}") if bit_depth else photo.pixels.dtype
     return colour.at_depth(pixels, wanted)
+
+
+def check_depth(items: list[Item], bit_depth: str | None) -> None:
+    """Refuse 16 bits per channel where the format of an output has 8.
+
+    Raises:
+        UsageError: If it has.
+    """
+    for item in items:
+        if bit_depth == "16" and item.target.lower().endswith(EIGHT_BIT):
+            raise UsageError(
+                f"{item.target} would have 8 bits per channel, got --bit-depth 16; leave it out, or"
+                " write .png or .tiff"
+            )
 
 
 def write_item(item: Item, pixels: Any, *, like: "Photo | Cutout", overwrite: bool) -> None:

@@ -1,14 +1,17 @@
 """The verb `plan`: what matting a photo is going to take, without doing it."""
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from maskwright.cli import flags
+from maskwright.cli.items import PIPE
 from maskwright.cli.loading import open_matter
 from maskwright.cli.matte import DEFAULT_MODEL
 from maskwright.cli.pictures import open_source, pixel_limit
+from maskwright.errors import UsageError
 
 READING_BYTES = 2  # copies of a photo's pixels that exist while it is decoded
 
@@ -34,6 +37,8 @@ def plan(
     The time is that of a photo whose every pixel is unknown; known parts cost less.
     """
     flags.set_verbosity(quiet=quiet, verbose=verbose)
+    if photo != PIPE and not Path(photo).is_file():
+        raise UsageError(f"expected a photo, there is no file {photo}; check the path")
     matter = open_matter(
         model, device, dtype, max_memory=max_memory, commercial=commercial, offline=offline
     )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from maskwright.structures.click import Click
 
 OBJECT = 1  # the one that flags are about
+NOTHING_SELECTED = "nothing was selected there; add a --point or a --box"
 
 
 @dataclass(frozen=True)

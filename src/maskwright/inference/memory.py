@@ -39,7 +39,9 @@ def resident_bytes() -> int:
 
 def in_gibibytes(count: int) -> str:
     """Return a budget that is enough for so many bytes, as it would be asked for."""
-    return f"{-(-count * 10 // 2**30) / 10:.1f}G"
+    if count < 2**30:
+        return f"{-(-count // 2**20)}M"
+    return f"{-(-count * 100 // 2**30) / 100:.2f}G"
 
 
 @contextmanager

@@ -44,6 +44,17 @@ def small_network(
         return cast(Model, model)  # a configuration is of one paper
     network = build(config)
     if data:
-        imagenet = read_safetensors(Path(data) / IMAGENET)[0]
-        network.load_state_dict(start_from_imagenet(imagenet), strict=False)
+        network.load_state_dict(start_from_imagenet(imagenet_of(data)), strict=False)
     return network
+
+
+def imagenet_of(data: str) -> dict[str, Tensor]:
+    """Return ImageNet's weights of MobileNetV2 from the folder of real data.
+
+    Raises:
+        UsageError: If the folder is not there.
+        WeightsError: If the weights are missing or damaged.
+    """
+    if not Path(data).is_dir():
+        raise UsageError(f"expected the folder of real data, got {data}; correct --set data=DIR")
+    return read_safetensors(Path(data) / IMAGENET)[0]

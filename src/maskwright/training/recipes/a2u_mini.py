@@ -9,10 +9,8 @@ for the MobileNetV2 start; procedural foregrounds beside them. Without DIR: proc
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn, optim
 
 from maskwright.data.embedded import Sources
@@ -28,6 +26,7 @@ from maskwright.models.a2u.loss import (
 )
 from maskwright.training.inputs import DEVIATION, MEAN, matting_input
 from maskwright.training.recipe import Job, Precision, warmup_cosine
+from maskwright.training.starts import imagenet_of
 from maskwright.training.validation import MattingValidation
 
 
@@ -63,8 +62,7 @@ def job(settings: Settings) -> Job:
     model = CompactMatting(MINI)
     sources = Sources(settings.data, drawn=settings.procedural, seed=settings.seed)
     if settings.data:
-        start = Path(settings.data) / "weights" / "mobilenetv2_imagenet.safetensors"
-        load_backbone(model.backbone, load_file(start))
+        load_backbone(model.backbone, imagenet_of(settings.data))
     return Job(
         model=model,
         dataset=sources.training(settings.side_px),
