@@ -12,6 +12,7 @@ import pytest
 from drawn_photos import draw
 from inverting import HERE, Inverting, Texting, Twofold, do
 
+from maskwright.batch.local import LocalEngine
 from maskwright.batch.pipeline import Outcome
 from maskwright.batch.places import LocalPlace
 from maskwright.batch.report import write_report
@@ -106,6 +107,48 @@ def test_a_photo_or_a_setting_that_changed_is_done_again(photos, tmp_path):
     assert (summary.counts[DONE], told) == (3, {})
 
 
+def test_other_settings_that_were_refused_change_nothing_for_the_former_ones(photos, tmp_path):
+    out = tmp_path / "out"
+    do(photos, out)
+    (out / "b.png").write_bytes(b"retouched")
+    before, other = files(out), Inverting(version=2)
+    for _ in range(2):
+        _, _, told = do(photos, out, operation=other)
+        assert set(told) == {"a.png", "b.png", "deep/c.png"}
+    summary, rows, told = do(photos, out)
+    assert (summary.counts[DONE], summary.progress.done_now, told) == (3, 0, {})
+    assert rows["a.png"].attempts == 1 and rows["a.png"].seconds is not None
+
+    do(photos, out, operation=other)
+    (out / "a.png").unlink()
+    summary, _, told = do(photos, out)
+    assert (summary.progress.done_now, told, files(out)) == (1, {}, before)
+
+    draw(photos / "a.png", 9)
+    do(photos, out, operation=other)
+    summary, _, told = do(photos, out)
+    assert (summary.progress.done_now, told) == (1, {}) and files(out)["a.png"] != before["a.png"]
+
+
+def test_what_other_settings_have_replaced_is_not_taken_for_that_of_the_former_ones(
+    photos, tmp_path
+):
+    out = tmp_path / "out"
+    do(photos, out)
+    do(photos, out, operation=Inverting(version=2), overwrite=True)
+    summary, _, told = do(photos, out)
+    assert summary.counts[DONE] == 0 and "exists already" in told["a.png"]
+    summary, _, _ = do(photos, out, operation=Inverting(version=2))
+    assert (summary.counts[DONE], summary.progress.done_now) == (3, 0)
+
+
+def test_results_of_several_settings_that_share_no_name_are_all_remembered(photos, tmp_path):
+    out = tmp_path / "out"
+    for operation, done_now in ((Inverting(), 3), (Texting(), 3), (Inverting(), 0), (Texting(), 0)):
+        summary, _, told = do(photos, out, operation=operation)
+        assert (summary.counts[DONE], summary.progress.done_now, told) == (3, done_now, {})
+
+
 def test_a_result_that_somebody_has_retouched_is_not_replaced(photos, tmp_path):
     out = tmp_path / "out"
     do(photos, out)
@@ -125,6 +168,9 @@ def test_a_file_that_was_there_before_is_not_replaced(photos, tmp_path):
         assert set(told) == {"a.png"}
         assert (out / "a.png").read_bytes() == b"mine"
     assert summary.counts[DONE] == 2
+    (out / "a.png").unlink()
+    summary, _, told = do(photos, out)
+    assert (summary.counts[DONE], summary.progress.done_now, told) == (3, 1, {})
 
 
 @pytest.mark.parametrize("size", [None, (13, 7)], ids=["decoding", "inferring"])
@@ -374,6 +420,32 @@ def test_a_watched_folder_goes_on_with_what_comes(photos, tmp_path):
     summary, _, _ = do(photos, out, stop=stop, watch=True)
     thread.join()
     assert (out / "late.png").exists() and summary.counts[DONE] == 4
+
+
+def test_in_a_watched_folder_what_is_in_the_way_is_told_once(photos, tmp_path):
+    class Looking(threading.Event):
+        """Stops after three looks at the folder."""
+
+        looks = 0
+
+        def wait(self, timeout=None):
+            self.looks += 1
+            return self.looks == 3
+
+    out, told = tmp_path / "out", []
+    out.mkdir()
+    (out / "a.png").write_bytes(b"mine")
+    job, scope = Job(Inverting(), LocalPlace(str(photos)), LocalPlace(str(out))), Scope(watch=True)
+    with open_manifest(job, scope) as manifest:
+        summary = run_batch(
+            job,
+            manifest,
+            scope,
+            engine=lambda: LocalEngine(job, workers=1),
+            tell=lambda path, problem, progress: told.append(path),
+            stop=Looking(),
+        )
+    assert sorted(told) == ["a.png", "b.png", "deep/c.png"] and summary.counts[FAILED] == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="mounting needs root")

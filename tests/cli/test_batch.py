@@ -5,13 +5,15 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from maskwright.batch import operations
+from maskwright.batch.run import Progress, Summary
 from maskwright.cli.batch import PICTURES, SEGMENTS
-from maskwright.cli.batching import in_time, parse_shard
+from maskwright.cli.batching import _tell_untold, in_time, parse_shard
 from maskwright.cli.main import run
 from maskwright.errors import UsageError
 from maskwright.image.io import read_grey, read_mask, read_photo, write_image
@@ -46,11 +48,41 @@ def test_cutouts_equal_those_of_the_verb_and_bad_photos_are_told(here, weights, 
     assert run([*single, "--model", str(weights)]) == 0
     assert (here / "b.png").read_bytes() == (here / "out/deep/b.png").read_bytes()
 
+    capsys.readouterr()
+    capsys.readouterr()
+    assert run(["batch", "cutout", "photos", "-o", "out", *arguments, "-q"]) == 2
+    told = "2 failed and not tried now; out/.maskwright/report.json says why, --retry-failed tries"
+    assert capsys.readouterr().err == f"{told} again\n"
     for name in ("zero.jpg", "alone.png"):
         (here / "photos" / name).unlink()
     capsys.readouterr()
     assert run(["batch", "cutout", "photos", "-o", "out", *arguments, "-q"]) == 0
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_run_with_other_settings_that_was_refused_leaves_the_former_done(here, weights, capsys):
+    arguments = ["--model", str(weights), "--trimaps", "trimaps", "--workers", "1", "-q"]
+    batch = ["batch", "cutout", "photos", "-o", "out", *arguments]
+    assert run(batch) == 0
+    assert run([*batch, "--background", "white"]) == 2
+    assert capsys.readouterr().err.count("exists already") == 2
+    assert run(batch) == 0
+    before = (here / "out/a.png").read_bytes()
+    assert run([*batch, "--background", "white"]) == 2
+    (here / "out/a.png").unlink()
+    assert run(batch) == 0
+    assert (here / "out/a.png").read_bytes() == before
+
+
+def test_a_problem_that_ends_a_quiet_run_is_told(capsys):
+    counts = {"queued": 2, "running": 0, "done": 1, "failed": 3}
+    for summary, told in (
+        (Summary(counts, Progress(), problem="a.png: no space"), "stopped: a.png: no space\n"),
+        (Summary(counts, Progress(failed_now=3)), "2 left; the same command goes on\n"),
+        (Summary(counts, Progress(failed_now=3), was_stopped=True), ""),
+    ):
+        _tell_untold(summary, Path("report.json"))
+        assert capsys.readouterr().err == told
 
 
 def test_mattes_from_masks_are_as_deep_as_asked_for(here, weights):

@@ -64,7 +64,35 @@ def test_what_has_changed_is_queued_again(file, change, is_ours):
     with opened(file, **{"entries": PHOTOS[:1]} | change) as manifest:
         row = next(manifest.waiting())
         assert row.is_ours is is_ours
-        assert row.input == "i"
+        assert row.input == ("i" if is_ours else None)
+
+
+def test_what_each_work_made_is_known_until_another_may_have_replaced_it(file):
+    with opened(file, PHOTOS[:2]) as manifest:
+        do(manifest, "a.jpg")
+        do(manifest, "deep/b.jpg")
+    with opened(file, PHOTOS[:2], settings="other") as manifest:
+        manifest.refuse("a.jpg", "o.png: exists already")
+        manifest.start("deep/b.jpg", ["o.txt"])
+        assert manifest.counts()[DONE] == 0
+    with opened(file, PHOTOS[:2]) as manifest:
+        assert manifest.counts()[DONE] == 2
+        assert next(manifest.worst_first()).outputs == {"o.png": "sum"}
+    with opened(file, PHOTOS[:2], weights="other") as manifest:
+        manifest.start("a.jpg", ["o.png", "o.txt"])
+        manifest.start("deep/b.jpg")
+    with opened(file, PHOTOS[:2]) as manifest:
+        assert [(row.is_ours, row.outputs) for row in manifest.waiting()] == [(False, {})] * 2
+
+
+def test_what_was_killed_is_forgotten_once_another_work_begins_the_item(file):
+    """Nobody knows which names it wrote; they may be the other's by now."""
+    with opened(file, PHOTOS[:1]) as manifest:
+        manifest.start("a.jpg", ["o.png"])
+    with opened(file, PHOTOS[:1], settings="other") as manifest:
+        manifest.start("a.jpg", ["o.txt"])
+    with opened(file, PHOTOS[:1]) as manifest:
+        assert not next(manifest.waiting()).is_ours
 
 
 def test_failures_stay_until_asked_for_or_changed(file):
@@ -78,6 +106,20 @@ def test_failures_stay_until_asked_for_or_changed(file):
         assert waiting(manifest) == ["a.jpg"]
     with opened(file, [Entry("a.jpg", "a", "2")]) as manifest:
         assert waiting(manifest) == ["a.jpg"]
+
+
+def test_what_was_refused_is_queued_again_unless_told_otherwise(file):
+    with opened(file, PHOTOS[:1]) as manifest:
+        manifest.refuse("a.jpg", "o.png: exists already")
+        assert manifest.counts()[FAILED] == 1
+        manifest.scan(PHOTOS[:1], is_there=lambda row: True, retry_refused=False)
+        assert next(manifest.worst_first()).error == "o.png: exists already"
+    with opened(file, PHOTOS[:1]) as manifest:
+        assert waiting(manifest) == ["a.jpg"]
+        manifest.start("a.jpg")
+        manifest.fail("a.jpg", "a.jpg: damaged")
+    with opened(file, PHOTOS[:1]) as manifest:
+        assert waiting(manifest) == []
 
 
 @pytest.mark.parametrize("outputs", [None, {}, {"o.png": "sum"}])
@@ -157,11 +199,34 @@ def test_a_file_of_another_kind_or_version_is_refused(file):
     base = sqlite3.connect(file)
     base.execute("PRAGMA user_version=99")
     base.close()
-    with pytest.raises(OutputError, match="version 1, got 99"):
+    with pytest.raises(OutputError, match="version 2, got 99"):
         opened(file)
     file.write_bytes(b"no data base at all, but a long enough text" * 9)
     with pytest.raises(OutputError, match="got a file that is none"):
         opened(file)
+
+
+def test_a_manifest_of_the_version_before_is_taken_over(file):
+    file.parent.mkdir()
+    base = sqlite3.connect(file)
+    base.executescript(
+        "CREATE TABLE items (path BLOB PRIMARY KEY, stem BLOB NOT NULL, hint BLOB,"
+        " signature TEXT NOT NULL, input TEXT, settings TEXT NOT NULL, weights TEXT NOT NULL,"
+        " state TEXT NOT NULL, is_ours INTEGER NOT NULL DEFAULT 0,"
+        " attempts INTEGER NOT NULL DEFAULT 0, error TEXT, seconds REAL, uncertainty REAL,"
+        " outputs TEXT NOT NULL DEFAULT '{}', scan INTEGER NOT NULL) WITHOUT ROWID;"
+        "CREATE INDEX by_state ON items (scan, state, path);"
+        """INSERT INTO items VALUES (CAST('a.jpg' AS BLOB), CAST('a' AS BLOB), NULL, '1', 'i',"""
+        """ 's', 'w', 'done', 1, 3, NULL, 2.5, 0.25, '{"o.png": "sum"}', 7);"""
+        "PRAGMA user_version=1;"
+    )
+    base.close()
+    for _ in range(2):
+        with opened(file, PHOTOS[:2]) as manifest:
+            assert manifest.counts() == {QUEUED: 1, "running": 0, DONE: 1, FAILED: 0}
+            row = next(manifest.worst_first())
+            assert (row.path, row.input, row.attempts, row.uncertainty) == ("a.jpg", "i", 3, 0.25)
+            assert (row.is_ours, row.outputs) == (True, {"o.png": "sum"})
 
 
 def test_a_killed_process_lets_go_and_loses_nothing_it_noted(file):

@@ -295,8 +295,13 @@ class _Run:
 
     def _look(self) -> None:
         again = self.scope.retry_failed or self.scope.overwrite  # what was in the way may go now
-        retry = again and self.seen is None
-        self.manifest.scan(self._entries(), is_there=self._is_there, retry_failed=retry)
+        is_first = self.seen is None
+        self.manifest.scan(
+            self._entries(),
+            is_there=self._is_there,
+            retry_failed=again and is_first,
+            retry_refused=is_first,
+        )
         counts = self.manifest.counts()
         self.progress.total = sum(counts.values())
         self.progress.done, self.progress.failed = counts[DONE], counts[FAILED]
@@ -316,10 +321,12 @@ class _Run:
             try:
                 task = self._task(row)
             except OutputError as error:
-                self._fail(row, Problem(str(error)), None, {})
+                problem = self._named(row, Problem(str(error)))
+                self.manifest.refuse(row.path, problem.text)
+                self._tell_failed(row, problem)
                 continue
             self.begun[row.path] = row
-            self.manifest.start(row.path)
+            self.manifest.start(row.path, self.job.operation.results(row.stem))
             yield task
 
     def _task(self, row: Row) -> Task:
@@ -384,14 +391,18 @@ class _Run:
             self.manifest.put_back(path)
         self.begun.clear()
 
-    def _fail(
-        self, row: Row, problem: Problem, seconds: float | None, written: Mapping[str, str]
-    ) -> None:
-        label = self.job.source.label(row.path)
-        if PurePosixPath(label).name not in problem.text:
-            problem = replace(problem, text=f"{label}: {problem.text}")
-        ours = self._ours(row, written)
+    def _fail(self, row: Row, problem: Problem, seconds: float, written: Mapping[str, str]) -> None:
+        problem, ours = self._named(row, problem), self._ours(row, written)
         self.manifest.fail(row.path, problem.text, seconds=seconds, outputs=ours)
+        self._tell_failed(row, problem)
+
+    def _named(self, row: Row, problem: Problem) -> Problem:
+        label = self.job.source.label(row.path)
+        if PurePosixPath(label).name in problem.text:
+            return problem
+        return replace(problem, text=f"{label}: {problem.text}")
+
+    def _tell_failed(self, row: Row, problem: Problem) -> None:
         self.progress.failed += 1
         self.progress.failed_now += 1
         self.tell(row.path, problem, self.progress)

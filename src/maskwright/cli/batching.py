@@ -170,7 +170,9 @@ def do_batch(operation: "Operation", options: Options) -> int:
         if options.as_json:
             rows = [item(row) for row in manifest.worst_first()]
             print(json.dumps(headline(summary, measure) | {"items": rows}, indent=1))
-        if not options.quiet:
+        if options.quiet:
+            _tell_untold(summary, report)
+        else:
             _conclude(summary, list(table(manifest, job.source)), measure, report)
     return _code(summary)
 
@@ -229,6 +231,20 @@ def _conclude(summary: "Summary", worst: list[str], measure: str, report: Path) 
         for line in worst:
             print(f"  {line}", file=sys.stderr)
     print(f"{told}{rest}; {report}", file=sys.stderr)
+
+
+def _tell_untold(summary: "Summary", report: Path) -> None:
+    """Tell what makes the exit code other than 0, but for the failures that were told."""
+    if summary.problem is not None:
+        print(f"stopped: {summary.problem}", file=sys.stderr)
+        return
+    counts = summary.counts
+    untold = counts["failed"] - summary.progress.failed_now
+    if counts["queued"] and not summary.was_stopped:
+        print(f"{counts['queued']} left; the same command goes on", file=sys.stderr)
+    if untold > 0:
+        told = f"{untold} failed and not tried now; {report} says why, --retry-failed tries again"
+        print(told, file=sys.stderr)
 
 
 @contextmanager
