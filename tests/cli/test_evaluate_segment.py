@@ -11,7 +11,10 @@ from PIL import Image
 from maskwright.cli.main import run
 from maskwright.formats.annotated import Annotated
 from maskwright.formats.coco import write_coco
+from maskwright.formats.label_map import write_label_map
+from maskwright.formats.labelme import write_labelme
 from maskwright.formats.panoptic import write_panoptic
+from maskwright.formats.yolo import write_yolo
 from maskwright.models import mask2former
 from maskwright.models.mask2former.config import MINI
 from maskwright.structures import rle
@@ -161,6 +164,83 @@ def test_the_truth_itself_has_full_scores(folder, capsys, task):
     assert asked(task, "--predictions", LABELS[task], "--json", "-") == 0
     report = json.loads(capsys.readouterr().out)
     assert {report[key] for key in KEYS[task]} == {1.0}
+
+
+def other_names(task):
+    """Return the three segments in classes of another order, one of them unknown to the truth."""
+    names = ("car", "zebra", "person", "sky")
+    found = segmentation(task)
+    segments = [
+        replace(s, category_id=names.index(s.category), category=s.category) for s in found.segments
+    ]
+    mask = np.zeros(SIZE, bool)
+    mask[59:, 50:60] = True  # where nothing else is
+    segments.append(Segment(4, 1, "zebra", rle.encode(mask)))
+    return Segmentation(SIZE, task, names, tuple(segments))
+
+
+def write_predictions(form, task):
+    """Write them for both photos and return their path."""
+    items = [Annotated(f"{name}.png", other_names(task)) for name in "ab"]
+    if form == "coco":
+        (write_panoptic if task == "panoptic" else write_coco)("found.json", items)
+        return "found.json"
+    if form == "yolo":
+        write_yolo("found", items)
+    for item in items:
+        stem = f"found/{Path(item.name).stem}"
+        if form == "labelme":
+            write_labelme(f"{stem}.json", item)
+        if form == "png":
+            write_label_map(f"{stem}.png", item.segmentation)
+    return "found"
+
+
+@pytest.mark.parametrize(
+    ("form", "task"),
+    [
+        ("coco", "panoptic"),
+        ("coco", "instance"),
+        ("labelme", "instance"),
+        ("yolo", "instance"),
+        ("yolo", "semantic"),
+        ("png", "panoptic"),
+        ("png", "instance"),
+        ("png", "semantic"),
+    ],
+)
+def test_predictions_are_found_by_name_and_foreign_classes_left_out(folder, capsys, form, task):
+    if (form, task) == ("png", "semantic"):
+        write_predictions(form, "panoptic")
+        place = "found"
+    else:
+        place = write_predictions(form, "instance" if form == "yolo" else task)
+    assert asked(task, "--predictions", place, "--json", "-") == 0
+    out, err = capsys.readouterr()
+    report = json.loads(out)
+    assert (report["images"], report["failed"]) == (2, 0)
+    assert {report[key] for key in KEYS[task]} == {1.0}
+    assert "does not know 1 classes of the predictions, which are left out: zebra" in err
+
+
+def test_the_numbers_of_yolo_are_those_of_its_own_list(folder, capsys):
+    labels = folder / "truth"
+    for name in "ab":
+        write_labelme(labels / f"{name}.json", Annotated(f"{name}.png", segmentation("instance")))
+    write_predictions("yolo", "instance")
+    asks = ["evaluate", "instance", "--images", "images", "--labels", "truth", "--json", "-"]
+    for place in ("found", "found/labels"):
+        assert run([*asks, "--predictions", place]) == 0
+        report = json.loads(capsys.readouterr().out)
+        assert [row["ap"] for row in report["per_class"].values()] == [1.0] * 3
+    Path("found/data.yaml").rename("names.yaml")
+    Path("found").rename("elsewhere")
+    asks += ["--predictions", "elsewhere/labels"]
+    assert run(asks) == 1
+    err = capsys.readouterr().err
+    assert "need a list of classes; give a data.yaml beside their folder, or --classes" in err
+    assert run([*asks, "--classes", "names.yaml"]) == 0
+    assert json.loads(capsys.readouterr().out)["per_class"]["person"]["ap"] == 1.0
 
 
 @pytest.mark.parametrize("task", ["panoptic", "instance"])
@@ -400,7 +480,10 @@ GIVEN = ["--images", "images", "--labels", "semantic"]
         (["--predictions", "semantic", "--root", ".", "--layout", "voc"], "--layout must be coco,"),
         ([*GIVEN, "--predictions", "semantic", "--split", "val"], "--split says which part of"),
         ([*GIVEN, "--predictions", "nowhere"], "--predictions must be a file or folder, there is"),
-        ([*GIVEN, "--predictions", "semantic"], "labels of this form need a list of classes"),
+        (
+            [*GIVEN, "--predictions", "semantic"],
+            "labels of this form need a list of classes; give --classes",
+        ),
         ([*GIVEN, "--model", "nowhere"], "expected a model's name or a .safetensors file, got"),
         (
             [*GIVEN, "--predictions", "semantic", "--scales", "0"],

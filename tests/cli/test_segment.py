@@ -135,6 +135,48 @@ def test_a_bad_photo_is_left_out_of_the_file_for_all(photos, tmp_path, weights, 
     assert len(read_panoptic(out / "annotations.json")) == 2
 
 
+def test_photos_that_would_share_labels_are_refused_before_any_work(photos, tmp_path, capsys):
+    (photos / "a.jpg").write_bytes(b"no picture")
+    assert segment(photos, "-o", tmp_path / "y", "--format", "yolo", model="mask2former-mini") == 1
+    err = capsys.readouterr().err
+    assert "must differ in more than their suffix for YOLO, got a twice" in err
+    assert err.count("\n") == 1 and not (tmp_path / "y").exists()
+
+
+@pytest.mark.parametrize("format", ["coco", "yolo"])
+def test_the_report_says_whether_the_common_files_were_written(
+    photos, tmp_path, weights, capsys, format
+):
+    (tmp_path / "file").write_bytes(b"no folder")
+    target = {"coco": "file/found.json", "yolo": "file/found"}[format]
+    arguments = (photos, "--format", format, "--json", *SEEN)
+    assert segment(*arguments, "-o", tmp_path / target, model=weights) == 2
+    out, err = capsys.readouterr()
+    report = json.loads(out)
+    assert (report["done"], report["failed"]) == (0, 2)
+    assert all("file" in row["error"] for row in report["items"]) and "file" in err
+    assert segment(*arguments, "-o", tmp_path / "found", model=weights) == 0
+    assert json.loads(capsys.readouterr().out)["done"] == 2
+
+
+def test_labels_of_yolo_are_kept_in_a_folder_that_exists(photos, tmp_path, weights, capsys):
+    out = tmp_path / "found"
+    (out / "labels").mkdir(parents=True)
+    (out / "labels/a.txt").write_text("mine")
+    arguments = (photos, "-o", out, "--format", "yolo", "--task", "instance", *SEEN)
+    assert segment(*arguments, model=weights) == 2
+    err = capsys.readouterr().err
+    assert "a.txt: exists already" in err and err.count("\n") == 1
+    assert (out / "labels/a.txt").read_text() == "mine" and (out / "labels/b.txt").is_file()
+    assert segment(*arguments, "--overwrite", model=weights) == 0
+    assert (out / "labels/a.txt").read_text() != "mine"
+
+
+def test_its_help_does_not_offer_standard_output(capsys):
+    assert run(["segment", "--help"]) == 0
+    assert "- is standard output" not in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -143,6 +185,7 @@ def test_a_bad_photo_is_left_out_of_the_file_for_all(photos, tmp_path, weights, 
         (["--score", "3"], "threshold must lie in"),
         (["--model", "nothing"], "nothing"),
         (["-o", "-"], "name a file or folder"),
+        (["--polygons"], "--polygons is for --format coco, got png; leave it out"),
         (["-o", "out.tif"], "must end with .png"),
     ],
 )

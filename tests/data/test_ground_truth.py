@@ -11,7 +11,7 @@ from maskwright.data.cityscapes import cityscapes_folder
 from maskwright.data.coco import coco_file, coco_folder
 from maskwright.data.ground_truth import TruthSet
 from maskwright.data.semantic import _warn_once, label_folder
-from maskwright.data.truth_finder import open_truth
+from maskwright.data.truth_finder import open_predictions, open_truth
 from maskwright.errors import DataError, UsageError
 from maskwright.formats.annotated import Annotated
 from maskwright.formats.classes import published_classes
@@ -383,7 +383,7 @@ def test_labelme_brings_its_own_classes(tmp_path):
 
 def test_what_cannot_be_opened_is_said(plain, tmp_path):
     images, place = plain / "images", plain / "labels"
-    with pytest.raises(UsageError, match="labels of this form need a list of classes"):
+    with pytest.raises(UsageError, match="need a list of classes; give --classes"):
         open_truth(images, place, task="semantic")
     with pytest.raises(DataError, match="panoptic labels must tell objects apart, got label pic"):
         open_truth(images, place, task="panoptic", classes=CLASSES)
@@ -416,3 +416,79 @@ def test_label_maps_of_other_classes_are_refused(tmp_path):
             task="panoptic",
             classes=ClassList(("cat", "dog", "cow")),
         )[0]
+
+
+def test_yolo_brings_its_own_classes_and_its_folder_can_be_named(tmp_path):
+    photo(tmp_path / "images/a.jpg")
+    write_yolo(tmp_path, [Annotated("a.jpg", OBJECTS)])
+    for place in (tmp_path / "labels", tmp_path):
+        found = open_truth(tmp_path / "images", place, task="instance")
+        assert found.classes.names == CLASSES.names
+        assert [one.category for one in found[0].segmentation.segments] == ["car", "car"]
+        assert found.files == ((tmp_path / "labels/a.txt", tmp_path / "data.yaml"),)
+    turned = ClassList(CLASSES.names[::-1])
+    found = open_truth(tmp_path / "images", tmp_path, task="instance", classes=turned)
+    assert [one.category for one in found[0].segmentation.segments] == ["car", "car"]
+    (tmp_path / "data.yaml").unlink()
+    with pytest.raises(UsageError, match=r"labels: .* give a data\.yaml beside .*, or --classes"):
+        open_truth(tmp_path / "images", tmp_path / "labels", task="instance")
+
+
+@pytest.mark.parametrize(
+    ("write", "names"),
+    [
+        (lambda f, item: write_coco(f / "c.json", [item]), CLASSES.names),
+        (lambda f, item: write_labelme(f / "a.json", item), ("car",)),
+        (lambda f, item: write_yolo(f, [item]), CLASSES.names),
+        (lambda f, item: write_label_map(f / "a.png", item.segmentation), CLASSES.names),
+    ],
+)
+def test_predictions_are_in_the_classes_that_their_files_name(tmp_path, write, names):
+    photo(tmp_path / "images/a.jpg")
+    write(tmp_path / "found", Annotated("a.jpg", OBJECTS))
+    truth = ClassList(("cow", "car"))
+    found = open_predictions(tmp_path / "images", tmp_path / "found", task="instance", truth=truth)
+    assert found.classes.names == names
+    assert [one.category for one in found[0].segmentation.segments] == ["car", "car"]
+
+
+def test_predictions_that_name_no_class_are_in_those_of_the_truth(tmp_path, plain):
+    photo(tmp_path / "i/a.jpg")
+    empty = Segmentation(OBJECTS.size, "instance", CLASSES.names, ())
+    write_labelme(tmp_path / "found/a.json", Annotated("a.jpg", empty))
+    found = open_predictions(tmp_path / "i", tmp_path / "found", task="instance", truth=CLASSES)
+    assert found.classes.names == CLASSES.names and not found[0].segmentation.segments
+    write_panoptic(tmp_path / "p.json", [Annotated("a.jpg", MADE)], classes=CLASSES)
+    content = json.loads((tmp_path / "p.json").read_text())
+    del content["categories"]
+    (tmp_path / "p.json").write_text(json.dumps(content))
+    found = open_predictions(tmp_path / "i", tmp_path / "p.json", task="panoptic", truth=CLASSES)
+    assert found.classes == CLASSES and found[0].segmentation.segments
+    found = open_predictions(plain / "images", plain / "labels", task="semantic", truth=CLASSES)
+    assert found.classes == CLASSES
+
+
+def test_yolo_predictions_without_names_need_a_list(tmp_path):
+    photo(tmp_path / "images/a.jpg")
+    write_yolo(tmp_path, [Annotated("a.jpg", OBJECTS)])
+    (tmp_path / "data.yaml").unlink()
+    how = {"task": "instance", "truth": ClassList(("cow", "car"))}
+    with pytest.raises(UsageError, match="or --classes"):
+        open_predictions(tmp_path / "images", tmp_path / "labels", **how)
+    found = open_predictions(tmp_path / "images", tmp_path / "labels", **how, listed=CLASSES)
+    assert found[0].segmentation.segments[0].category == "car"
+
+
+def test_a_damaged_prediction_is_named_when_it_is_read(tmp_path):
+    for name in "ab":
+        photo(tmp_path / f"images/{name}.jpg")
+        write_labelme(tmp_path / f"lm/{name}.json", Annotated(f"{name}.jpg", OBJECTS))
+        write_label_map(tmp_path / f"maps/{name}.png", OBJECTS)
+    for place in ("lm", "maps"):
+        (tmp_path / place / "a.json").write_text("{")
+        found = open_predictions(
+            tmp_path / "images", tmp_path / place, task="instance", truth=CLASSES
+        )
+        assert len(found[1].segmentation.segments) == 2
+        with pytest.raises(DataError, match=r"a\.json"):
+            found[0]

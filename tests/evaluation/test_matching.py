@@ -3,8 +3,9 @@ import logging
 import numpy as np
 import pytest
 
+from maskwright.data.ground_truth import TruthSet
 from maskwright.errors import UsageError
-from maskwright.evaluation.matching import match_classes
+from maskwright.evaluation.matching import in_classes, match_classes
 from maskwright.formats.classes import published_classes
 from maskwright.structures import rle
 from maskwright.structures.class_list import ClassList
@@ -34,8 +35,8 @@ def test_label_maps_are_renamed_and_what_has_no_name_is_void():
     assert renamed.categories == TRUTH.names
 
 
-@pytest.mark.parametrize(("task", "kept"), [("panoptic", [2, 1, 0]), ("instance", [1])])
-def test_segments_are_renamed_and_numbered_anew(task, kept):
+@pytest.mark.parametrize("task", ["panoptic", "instance"])
+def test_segments_are_renamed_and_numbered_anew(task):
     segments = []
     for index, name in enumerate(NETWORK.names):
         mask = np.zeros(SIZE, bool)
@@ -44,7 +45,8 @@ def test_segments_are_renamed_and_numbered_anew(task, kept):
         segments.append(Segment(index + 1, index, name, code, score=0.1 + index / 8))
     found = Segmentation(SIZE, task, NETWORK.names, tuple(segments))
     renamed = match_classes(NETWORK, TRUTH).renamed(found)
-    assert [one.category_id for one in renamed.segments] == kept
+    assert [one.category_id for one in renamed.segments] == [2, 1, 0]
+    assert [one.is_thing for one in renamed.segments] == [False, True, False]
     car = next(one for one in renamed.segments if one.category == "car")
     assert (car.is_thing, car.score, car.mask()[:, 2].all()) == (True, 0.35, True)
 
@@ -68,3 +70,45 @@ def test_what_cannot_be_matched_is_refused():
         match_classes(ClassList(("dog",)), TRUTH)
     with pytest.raises(UsageError, match="'tree, bush' is tree and bush; give it one name"):
         match_classes(ClassList(("tree", "bush")), TRUTH)
+
+
+def predictions(tmp_path, names, found):
+    photo = tmp_path / "a.png"
+    photo.touch()
+    task = "semantic" if isinstance(found, np.ndarray) else found.task
+    return TruthSet(task, ClassList(names), (photo,), lambda index: found)
+
+
+def objects(*names, is_crowd=False):
+    """Return objects on the same pixels, one for each name."""
+    code = rle.encode(np.ones(SIZE, bool))
+    segments = tuple(
+        Segment(index + 1, index, name, code, is_crowd=is_crowd) for index, name in enumerate(names)
+    )
+    return Segmentation(SIZE, "instance", names, segments)
+
+
+def test_predicted_classes_that_the_truth_lacks_are_left_out_and_told(tmp_path, caplog):
+    names = ("dog", "car", "cow")
+    found = in_classes(predictions(tmp_path, names, objects(*names)), TRUTH)
+    assert found.classes is TRUTH
+    assert [one.category for one in found.read(0).segments] == ["car"]
+    assert "not know 2 classes of the predictions, which are left out: dog, cow" in caplog.text
+    assert "not name 2 classes of the truth, which count as never found: sky" in caplog.text
+
+
+def test_predictions_may_have_two_names_for_a_class_and_crowds_stay_crowds(tmp_path):
+    names = ("Car", "car")
+    found = in_classes(predictions(tmp_path, names, objects(*names, is_crowd=True)), TRUTH)
+    assert [(one.category, one.is_crowd) for one in found.read(0).segments] == [("car", True)] * 2
+
+
+def test_pictures_of_classes_are_renamed_and_what_has_no_name_is_void(tmp_path):
+    labels = np.array([[0, 1, 2, 3, 255]] * 3, np.int32)
+    found = in_classes(predictions(tmp_path, NETWORK.names, labels), TRUTH)
+    assert found.read(0).tolist() == [[2, 255, 1, 0, 255]] * 3
+
+
+def test_predictions_without_a_class_of_the_truth_are_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"must name a class of the truth \(sky, .* name dog; ren"):
+        in_classes(predictions(tmp_path, ("dog",), objects("dog")), TRUTH)

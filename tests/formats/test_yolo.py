@@ -12,7 +12,14 @@ from segmentations import CLASSES, drawn_instances, instance_of, named, ring_and
 from maskwright.errors import DataError, OutputError, UsageError
 from maskwright.formats.annotated import Annotated
 from maskwright.formats.classes import read_classes
-from maskwright.formats.yolo import lists_names, names_text, read_yolo, read_yolo_text, write_yolo
+from maskwright.formats.yolo import (
+    lists_names,
+    names_file,
+    names_text,
+    read_yolo,
+    read_yolo_text,
+    write_yolo,
+)
 from maskwright.image.io import read_header
 from maskwright.structures.class_list import ClassList
 
@@ -165,3 +172,23 @@ def test_real_labels_are_read():
         if (photo := DATA / "images" / f"{text.stem}.jpg").is_file()
     ]
     assert sum(len(item.segmentation.segments) for item in found) > 250
+
+
+@pytest.mark.parametrize("labels", ["", "labels", "labels/train", "train/labels"])
+def test_the_names_are_found_in_beside_or_above_the_labels(tmp_path, labels):
+    place = tmp_path / "set" / labels
+    place.mkdir(parents=True)
+    assert names_file(place) is None
+    (tmp_path / "set/data.yaml").write_text("names: [cat]\n")
+    assert names_file(place) == tmp_path / "set/data.yaml"
+
+
+def test_numbers_are_found_by_name_in_another_list(tmp_path):
+    text = tmp_path / "a.txt"
+    text.write_text("1 0 0 1 0 1 1\n")
+    wanted = ClassList(("dog", "cat"))
+    how = {"size": (3, 5), "classes": wanted}
+    found = read_yolo_text(text, "a", **how, listed=ClassList(("cow", "Dog"))).segmentation
+    assert (found.segments[0].category_id, found.categories) == (0, wanted.names)
+    with pytest.raises(DataError, match=r"a\.txt: line 1: its class must be in .* got 'cow'; add"):
+        read_yolo_text(text, "a", **how, listed=ClassList(("dog", "cow")))

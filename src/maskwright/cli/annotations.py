@@ -65,6 +65,8 @@ class Annotations:
             target = self._coco_file()
             folder = str(Path(target).with_suffix(""))
         items = plan_items(photos, folder + "/", recursive=recursive)
+        if self.format == "yolo":
+            return self._with_labels(items)
         return [replace(item, target=target) for item in items]
 
     def _coco_file(self) -> str:
@@ -72,6 +74,17 @@ class Annotations:
         if self.output.lower().endswith(".json"):
             return self.output
         return str(Path(self.output) / "annotations.json")
+
+    def _with_labels(self, items: Sequence[Item]) -> list[Item]:
+        """Return the photos with their files of YOLO's labels.
+
+        Raises:
+            UsageError: If two photos would have one file.
+        """
+        from maskwright.formats.yolo import label_files
+
+        files = label_files(Path(self.output), [item.name.as_posix() for item in items])
+        return [replace(item, target=str(f)) for item, f in zip(items, files, strict=True)]
 
     def check(self, item: Item) -> None:
         """Refuse, before any work, an output that exists beside the one that names the item.
@@ -82,6 +95,10 @@ class Annotations:
         if self.format == "png":
             for target in (Path(item.target).with_suffix(".json"), overlay_file(item.target)):
                 check_target(target, overwrite=self.overwrite)
+        if self.format == "yolo":
+            from maskwright.formats.yolo import NAMES_FILE
+
+            check_target(Path(self.output) / NAMES_FILE, overwrite=self.overwrite)
 
     def add(
         self, item: Item, photo: "Photo", segmentation: "Segmentation", classes: "ClassList"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from maskwright.data.ground_truth import TruthSet
     from maskwright.evaluation.segmenting import PredictFunction, Tally
     from maskwright.inference.segment import Segmenter
+    from maskwright.structures.class_list import ClassList
 
 PICTURE_SUFFIX = ".png"
 LAYOUTS = {"coco": "val2017", "ade20k": "validation", "cityscapes": "val"}  # and their usual split
@@ -148,24 +149,37 @@ class Asked:
             split = self.split or LAYOUTS[layout]
             return readers[layout](Path(self.root), split, task=self.task)
         from maskwright.data.truth_finder import open_truth
-        from maskwright.formats.classes import read_classes
 
-        known = read_classes(self.classes) if self.classes else None
-        return open_truth(self.images or "", self.labels or "", task=self.task, classes=known)
+        place = self.labels or ""
+        return open_truth(self.images or "", place, task=self.task, classes=self._listed())
 
     def found(self, truth: "TruthSet") -> "TruthSet":
-        """Return the predictions for a set's photos.
+        """Return the predictions for a set's photos, in the classes of the set.
 
         Raises:
             DataError: If files are damaged or missing.
+            UsageError: If classes are needed, or none is one of the set's.
         """
         import os
 
-        from maskwright.data.truth_finder import open_truth
+        from maskwright.data.truth_finder import open_predictions
+        from maskwright.evaluation.matching import in_classes
 
         images = self.images or os.path.commonpath([photo.parent for photo in truth.photos])
-        place = self.predictions or ""
-        return open_truth(images, place, task=self.task, classes=truth.classes)
+        found = open_predictions(
+            images,
+            self.predictions or "",
+            task=self.task,
+            truth=truth.classes,
+            listed=truth.classes if self.root else self._listed(),
+        )
+        return in_classes(found, truth.classes)
+
+    def _listed(self) -> "ClassList | None":
+        """Return the classes that --classes lists, if it is given."""
+        from maskwright.formats.classes import read_classes
+
+        return read_classes(self.classes) if self.classes else None
 
     def segmenter(self) -> "Segmenter":
         """Return the network.

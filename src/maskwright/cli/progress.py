@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from maskwright.cli.items import PIPE, Item
 from maskwright.errors import RefusedError, UsageError
@@ -30,7 +30,12 @@ class Outcome:
 
 
 def do_items(
-    items: Sequence[Item], work: Callable[[Item], str], *, quiet: bool, as_json: bool
+    items: Sequence[Item],
+    work: Callable[[Item], str],
+    *,
+    quiet: bool,
+    as_json: bool,
+    finish: Callable[[], None] | None = None,
 ) -> int:
     """Do `work` for every item; failures are told and do not stop the rest.
 
@@ -39,6 +44,7 @@ def do_items(
         work: Does one and returns the device it used; raises if it cannot.
         quiet: Tell errors only.
         as_json: Print a report on standard output at the end.
+        finish: Writes what belongs to all items together; if it cannot, all of them failed.
 
     Returns:
         The exit code: 0, 2 if any item failed, 3 if some were refused and none failed.
@@ -56,6 +62,8 @@ def do_items(
                 place = "standard output" if outcome.output == PIPE else outcome.output
                 say(f"{place} ({outcome.seconds:.1f} s on {outcome.device})")
             advance()
+    if finish:
+        outcomes = _finished(outcomes, finish)
     return _conclude(outcomes, quiet=quiet, as_json=as_json)
 
 
@@ -73,6 +81,23 @@ def _do(item: Item, work: Callable[[Item], str]) -> Outcome:
         error = f"{item.source}: {error}"
     seconds = time.perf_counter() - start
     return Outcome(item.source, item.target, seconds, device, error, was_refused)
+
+
+def _finished(outcomes: list[Outcome], finish: Callable[[], None]) -> list[Outcome]:
+    """Return what became of the items once `finish` was called."""
+    try:
+        finish()
+    except Exception as problem:
+        if ends_run(problem):
+            raise
+        log.debug("what belongs to all items", exc_info=True)
+        error, was_refused = one_line(problem), isinstance(problem, RefusedError)
+        print(error, file=sys.stderr, flush=True)
+        return [
+            outcome if outcome.error else replace(outcome, error=error, was_refused=was_refused)
+            for outcome in outcomes
+        ]
+    return outcomes
 
 
 def _conclude(outcomes: Sequence[Outcome], *, quiet: bool, as_json: bool) -> int:

@@ -17,6 +17,17 @@ TASKS = ("panoptic", "instance", "semantic")
 SHOWN_SCORE = 0.5  # of instances: a hundred guesses are for scoring, not for looking at
 
 
+Output = Annotated[
+    str,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="OUT",
+        help="A file for one photo, a folder for several; for all, COCO's file, YOLO's folder.",
+    ),
+]
+
+
 def _share(value: float | None) -> float | None:
     if value is not None and not 0 <= value <= 1:
         raise UsageError(f"a threshold must lie in [0, 1], got {value}")
@@ -26,7 +37,7 @@ def _share(value: float | None) -> float | None:
 def segment(
     photos: flags.Photos,
     *,
-    output: flags.Output,
+    output: Output,
     task: Annotated[
         str,
         typer.Option(
@@ -80,6 +91,8 @@ def segment(
     COCO becomes one file for all photos, YOLO one folder, the other formats a file for each photo.
     """
     flags.set_verbosity(quiet=quiet, verbose=verbose)
+    if polygons and format != "coco":
+        raise UsageError(f"--polygons is for --format coco, got {format}; leave it out")
     if format == "palette":
         from maskwright.formats.palette import check_task
 
@@ -98,6 +111,7 @@ def segment(
         written.add(item, photo, found, segmenter().classes)
         return str(segmenter().device)
 
-    code = do_items(items, work, quiet=quiet, as_json=json)
-    written.finish(lambda: segmenter().classes)
-    return code
+    def finish() -> None:
+        written.finish(lambda: segmenter().classes)
+
+    return do_items(items, work, quiet=quiet, as_json=json, finish=finish)

@@ -1,7 +1,8 @@
 """Which ground truth a path holds: told by its files, so that nobody has to name the form."""
 
 import os
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from maskwright.data.cityscapes import cityscapes_files
@@ -9,9 +10,10 @@ from maskwright.data.coco import coco_file
 from maskwright.data.ground_truth import TruthSet, files_by_name, paired
 from maskwright.data.semantic import label_folder
 from maskwright.errors import DataError, UsageError
-from maskwright.formats.label_map import read_label_map
-from maskwright.formats.labelme import read_labelme, read_labelme_folder
-from maskwright.formats.yolo import read_yolo_text
+from maskwright.formats.classes import read_classes
+from maskwright.formats.label_map import categories_in, read_label_map
+from maskwright.formats.labelme import labels_in, read_labelme, read_labelme_folder
+from maskwright.formats.yolo import NAMES_FILE, names_file, read_yolo_text
 from maskwright.image.io import read_header
 from maskwright.image.source import SUFFIXES, display_name
 from maskwright.structures.class_list import ClassList
@@ -30,9 +32,10 @@ def open_truth(
     """Return the ground truth for photos.
 
     Labels are a JSON of COCO's forms (panoptic, with its PNG files in a folder of its name, or
-    instances); or a folder of: Cityscapes' `*_gtFine_*.png`; one such JSON; YOLO's `*.txt`;
-    labelme's `*.json`; the `*.png` with `*.json` that `maskwright segment` writes; or label
-    pictures of classes. Cityscapes brings its own classes; COCO's files may; the others need them.
+    instances); or a folder of: Cityscapes' `*_gtFine_*.png`; one such JSON; YOLO's `*.txt`, or
+    its `data.yaml` and `labels`; labelme's `*.json`; the `*.png` with `*.json` that `maskwright
+    segment` writes; or label pictures of classes. Cityscapes and labelme bring their own classes;
+    COCO's files and YOLO's `data.yaml` may; the others need them.
 
     Args:
         images: Folder of photos.
@@ -44,24 +47,97 @@ def open_truth(
         DataError: If labels are damaged, missing, or of no known form; names them.
         UsageError: If classes are needed, or the task is unknown.
     """
-    photos, place = Path(images), Path(labels)
-    if place.is_file():
+    photos = Path(images)
+    kind, place = _form(Path(labels), task)
+    if kind == "cityscapes":
+        return cityscapes_files(photos, place, task=task)
+    if kind == "coco":
         return coco_file(place, photos, task=task, classes=classes)
+    if kind == "labelme" and classes is None:
+        return _labelme(photos, place, task=task)
+    names = names_file(place) if kind == "yolo" else None
+    listed = read_classes(names) if names else None
+    known = classes or listed
+    if known is None:
+        beside = f"a {NAMES_FILE} beside their folder, or " if kind == "yolo" else ""
+        raise UsageError(
+            f"{display_name(place)}: labels of this form need a list of classes; give {beside}"
+            "--classes"
+        )
+    if kind == "pictures":
+        return label_folder(photos, place, known) if task == "semantic" else _refused(place, task)
+    found = _per_photo(photos, place, kind=kind, task=task, classes=known, listed=listed)
+    beside_all = (names,) if names else ()
+    return replace(found, files=tuple((*files, *beside_all) for files in found.files))
+
+
+def open_predictions(
+    images: str | os.PathLike[str],
+    found: str | os.PathLike[str],
+    *,
+    task: str,
+    truth: ClassList,
+    listed: ClassList | None = None,
+) -> TruthSet:
+    """Return what was found in photos, in classes of its own where its files name them.
+
+    Args:
+        images: Folder of photos.
+        found: A file or folder, of the forms of `open_truth`.
+        task: "panoptic", "instance" or "semantic".
+        truth: The classes of the truth, which are those of files that name none.
+        listed: What the numbers of YOLO's labels stand for where no `data.yaml` says it.
+
+    Raises:
+        DataError: If files are damaged, missing, or of no known form; names them.
+        UsageError: If YOLO's classes are needed, or the task is unknown.
+    """
+    kind, place = _form(Path(found), task)
+    if kind == "yolo":
+        own = None if names_file(place) else listed
+    elif kind == "coco":
+        own = None if _has_categories(place) else truth
+    else:
+        names = _names_in(place, kind)
+        own = ClassList(names) if names else truth
+    return open_truth(images, place, task=task, classes=own)
+
+
+def _names_in(place: Path, kind: str) -> tuple[str, ...]:
+    """Return the names of the classes that a folder's files hold; () if they hold none."""
+    if kind == "labelme":
+        return labels_in(files_by_name(place, (".json",)).values())
+    if kind == "maps":
+        for file in files_by_name(place, (".png",)).values():
+            with suppress(DataError):  # told when the file is read
+                return categories_in(file)
+    return ()
+
+
+def _has_categories(table: Path) -> bool:
+    with suppress(OSError):  # told when the file is read
+        return b'"categories"' in table.read_bytes()
+    return False
+
+
+def _form(place: Path, task: str) -> tuple[str, Path]:
+    """Return which form labels have, and the file or folder that holds them.
+
+    Raises:
+        DataError: If there is none.
+    """
+    if place.is_file():
+        return "coco", place
     if not place.is_dir():
         raise DataError(f"{display_name(place)}: expected labels, got no such file or folder")
     if any(place.rglob("*_gtFine_*.png")):
-        return cityscapes_files(photos, place, task=task)
+        return "cityscapes", place
     table = _coco_table(place, task)
     if table is not None:
-        return coco_file(table, photos, task=task, classes=classes)
-    kind = _kind(place)
-    if kind == "labelme" and classes is None:
-        return _labelme(photos, place, task=task)
-    if classes is None:
-        raise UsageError(f"{display_name(place)}: labels of this form need a list of classes")
-    if kind == "pictures":
-        return label_folder(photos, place, classes) if task == "semantic" else _refused(place, task)
-    return _per_photo(photos, place, kind=kind, task=task, classes=classes)
+        return "coco", table
+    if (place / NAMES_FILE).is_file() and (place / "labels").is_dir():
+        return "yolo", place / "labels"
+    return _kind(place), place
 
 
 @dataclass(frozen=True)
@@ -72,12 +148,15 @@ class _Files:
     photos: tuple[Path, ...]
     files: tuple[Path | None, ...]
     classes: ClassList
+    listed: ClassList | None  # what the numbers of YOLO's labels stand for, if it is not those
 
     def read(self, index: int) -> Segmentation:
         photo, file = self.photos[index], self.files[index]
         if self.kind == "yolo":
             size = read_header(photo).size
-            return read_yolo_text(file, photo.name, size=size, classes=self.classes).segmentation
+            return read_yolo_text(
+                file, photo.name, size=size, classes=self.classes, listed=self.listed
+            ).segmentation
         assert file is not None
         if self.kind == "labelme":
             return read_labelme(file, classes=self.classes).segmentation
@@ -91,7 +170,15 @@ class _Files:
         return found
 
 
-def _per_photo(images: Path, labels: Path, *, kind: str, task: str, classes: ClassList) -> TruthSet:
+def _per_photo(
+    images: Path,
+    labels: Path,
+    *,
+    kind: str,
+    task: str,
+    classes: ClassList,
+    listed: ClassList | None = None,
+) -> TruthSet:
     photos = files_by_name(images, SUFFIXES)
     suffix = {"yolo": ".txt", "labelme": ".json", "maps": ".png"}[kind]
     found = files_by_name(labels, (suffix,))
@@ -103,7 +190,7 @@ def _per_photo(images: Path, labels: Path, *, kind: str, task: str, classes: Cla
         paths, files = paired(photos, found)
     beside = (".json",) if kind == "maps" else ()
     known = tuple((f, *map(f.with_suffix, beside)) if f else () for f in files)
-    return TruthSet(task, classes, paths, _Files(kind, paths, files, classes).read, known)
+    return TruthSet(task, classes, paths, _Files(kind, paths, files, classes, listed).read, known)
 
 
 def _labelme(images: Path, labels: Path, *, task: str) -> TruthSet:

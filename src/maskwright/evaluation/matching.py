@@ -1,10 +1,11 @@
-"""A network's classes among those of the truth: found by name."""
+"""Classes of a network, or of files of predictions, among those of the truth: found by name."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from maskwright.data.ground_truth import Labels, TruthSet
 from maskwright.errors import UsageError
 from maskwright.structures.class_list import ClassList
 from maskwright.structures.segment import Segment
@@ -15,31 +16,26 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Matching:
-    """Which class of the truth each class of a network is.
+    """Which class of the truth each class of a network, or of files, is.
 
     Attributes:
         classes: Of the truth.
-        index_of: For each class of the network that of the truth, or None.
+        index_of: For each class that is found that of the truth, or None.
     """
 
     classes: ClassList
     index_of: tuple[int | None, ...]
 
     def renamed(self, found: Segmentation) -> Segmentation:
-        """Return what a network found in the classes of the truth; what has none is left out."""
+        """Return what was found in the classes of the truth; what has none is left out."""
         names = self.classes.names
         if found.task == "semantic":
-            table = np.full(VOID + 1, VOID, np.int32)
-            for index, other in enumerate(self.index_of):
-                table[index] = VOID if other is None else other
-            return semantic_segmentation(
-                table[found.label_map()], names, is_thing=self.classes.is_thing
-            )
+            labels = self.labels(found.label_map())
+            return semantic_segmentation(labels, names, is_thing=self.classes.is_thing)
         kept = [
             (segment, other)
             for segment in found.segments
             if (other := self.index_of[segment.category_id]) is not None
-            and (found.task == "panoptic" or self.classes.is_thing[other])
         ]
         segments = tuple(
             Segment(
@@ -49,10 +45,58 @@ class Matching:
                 segment.rle,
                 is_thing=self.classes.is_thing[other],
                 score=segment.score,
+                is_crowd=segment.is_crowd,
             )
             for number, (segment, other) in enumerate(kept, start=1)
         )
         return Segmentation(found.size, found.task, names, segments)
+
+    def labels(self, found: Labels) -> Labels:
+        """Return the class of the truth of each pixel; what has none is void, 255."""
+        table = np.full(VOID + 1, VOID, np.int32)
+        for index, other in enumerate(self.index_of[:VOID]):
+            table[index] = VOID if other is None else other
+        return table[found]
+
+
+def in_classes(found: TruthSet, truth: ClassList) -> TruthSet:
+    """Return predictions in the classes of the truth; what has none there is left out, and told.
+
+    Args:
+        found: Predictions in classes of their own.
+        truth: The classes of the labels.
+
+    Raises:
+        UsageError: If the two have no class in common.
+    """
+    index_of = tuple(_found(truth, name) for name in found.classes.names)
+    if all(index is None for index in index_of):
+        raise UsageError(
+            f"predictions must name a class of the truth ({_first(truth.names)}), they name"
+            f" {_first(found.classes.names)}; rename classes in one of them"
+        )
+    named = zip(found.classes.names, index_of, strict=True)
+    foreign = [name for name, index in named if index is None]
+    if foreign:
+        _log.warning(
+            "the truth does not know %d classes of the predictions, which are left out: %s",
+            len(foreign),
+            _first(foreign),
+        )
+    lacking = [name for index, name in enumerate(truth.names) if index not in index_of]
+    if lacking:
+        _log.warning(
+            "the predictions do not name %d classes of the truth, which count as never found: %s",
+            len(lacking),
+            _first(lacking),
+        )
+    matching = Matching(truth, index_of)
+
+    def read(index: int) -> Segmentation | Labels:
+        one = found.read(index)
+        return matching.labels(one) if isinstance(one, np.ndarray) else matching.renamed(one)
+
+    return replace(found, classes=truth, read=read)
 
 
 def match_classes(network: ClassList, truth: ClassList, *, unnamed: bool = False) -> Matching:

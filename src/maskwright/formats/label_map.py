@@ -149,6 +149,19 @@ def read_label_map(file: str | os.PathLike[str]) -> Segmentation:
     return segmentation_from(segments, size, task=task, classes=classes, where=name)
 
 
+def categories_in(file: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Return the names of the classes of a label map.
+
+    Args:
+        file: Path of the PNG.
+
+    Raises:
+        DataError: If the JSON beside it is missing or damaged.
+    """
+    beside = Path(file).with_suffix(".json")
+    return _names(read_object(beside, _KIND, ("segments",)), display_name(beside)).names
+
+
 def _names(content: Json, name: str) -> ClassList:
     names: Any = content.get("categories")
     if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):

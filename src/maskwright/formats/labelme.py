@@ -7,6 +7,7 @@ shapes of one `group_id` and label are one object; a mask is a PNG beside its co
 import os
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -136,6 +137,15 @@ def read_labelme_folder(
         _annotated(content, known, display_name(file))
         for content, file in zip(contents, files, strict=True)
     ]
+
+
+def labels_in(files: Iterable[str | os.PathLike[str]]) -> tuple[str, ...]:
+    """Return the labels in files, in alphabetical order; a damaged one, as if it had none."""
+    labels: set[str] = set()
+    for file in files:
+        with suppress(DataError):
+            labels |= {shape["label"].strip() for shape in _content(file)["shapes"]}
+    return tuple(sorted(labels))
 
 
 def _content(file: str | os.PathLike[str]) -> Json:

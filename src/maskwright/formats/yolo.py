@@ -7,7 +7,7 @@ The layout is that of https://docs.ultralytics.com/datasets/segment: `images/a.j
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -33,6 +33,7 @@ from maskwright.structures import rle
 from maskwright.structures.class_list import ClassList
 from maskwright.structures.segment import Segment
 
+NAMES_FILE = "data.yaml"
 _DIGITS = 9  # after the point: a millionth of a pixel, of photos of a thousand
 _OUTSIDE = 1e-3  # how far beyond the edge a rounded coordinate may lie, as a share of the side
 
@@ -65,23 +66,45 @@ def write_yolo(
     found, root = list(items), Path(folder)
     known = classes_for(found, classes)
     refuse_crowds(found, "YOLO")
-    stems = [str(PurePosixPath(item.name).with_suffix("")) for item in found]
-    twice = [stem for stem, count in Counter(stems).items() if count > 1]
-    if twice:
-        raise UsageError(
-            f"photos must differ in more than their suffix for YOLO, got {twice[0]} twice;"
-            " rename one"
-        )
-    targets = [root / "labels" / f"{stem}.txt" for stem in stems]
-    for target in (*targets, root / "data.yaml"):
+    targets = label_files(root, [item.name for item in found])
+    for target in (*targets, root / NAMES_FILE):
         check_target(target, overwrite=overwrite)
     losses: list[Loss] = []
     for item, target in zip(found, targets, strict=True):
         text, lost = label_text(item, tolerance)
         losses += lost
         write_text(target, text, overwrite=overwrite)
-    write_text(root / "data.yaml", names_text(known), overwrite=overwrite)
+    write_text(root / NAMES_FILE, names_text(known), overwrite=overwrite)
     return sorted(losses, key=lambda loss: -loss.iou_lost)
+
+
+def label_files(root: Path, names: Sequence[str]) -> list[Path]:
+    """Return where the labels of photos are in a data set.
+
+    Args:
+        root: Its folder.
+        names: Of the photos.
+
+    Raises:
+        UsageError: If two photos would have one file of labels.
+    """
+    stems = [str(PurePosixPath(name).with_suffix("")) for name in names]
+    twice = [stem for stem, count in Counter(stems).items() if count > 1]
+    if twice:
+        raise UsageError(
+            f"photos must differ in more than their suffix for YOLO, got {twice[0]} twice;"
+            " rename one"
+        )
+    return [root / "labels" / f"{stem}.txt" for stem in stems]
+
+
+def names_file(labels: Path) -> Path | None:
+    """Return the `data.yaml` in a folder of labels, beside it, or above; None if there is none.
+
+    Data sets have `labels/train` or `train/labels` below it.
+    """
+    folders = (labels, *labels.absolute().parents[:2])
+    return next((f / NAMES_FILE for f in folders if (f / NAMES_FILE).is_file()), None)
 
 
 def label_text(item: Annotated, tolerance: float | int = 0) -> tuple[str, list[Loss]]:
@@ -163,7 +186,12 @@ def read_yolo(
 
 
 def read_yolo_text(
-    file: str | os.PathLike[str] | None, name: str, *, size: tuple[int, int], classes: ClassList
+    file: str | os.PathLike[str] | None,
+    name: str,
+    *,
+    size: tuple[int, int],
+    classes: ClassList,
+    listed: ClassList | None = None,
 ) -> Annotated:
     """Return one photo with its objects.
 
@@ -171,7 +199,9 @@ def read_yolo_text(
         file: Path of its text; None for a photo without objects.
         name: Of the photo.
         size: Its height and width.
-        classes: The classes, by index.
+        classes: The classes wanted.
+        listed: What the text's numbers stand for, found by name among `classes`; None if it is
+            those, by index.
 
     Raises:
         DataError: If a line is no polygon of a known class; names file and line.
@@ -183,13 +213,25 @@ def read_yolo_text(
         if not line.strip():
             continue
         where = f"{shown}: line {number}"
-        category, polygon = _parsed(line.split(), size, classes, where)
+        category, polygon = _parsed(line.split(), size, listed or classes, where)
+        if listed:
+            category = _found(classes, listed.names[category], where)
         code = rle.encode(mask_from_polygons([polygon], size))
         segments.append(
             segment_from({}, len(segments) + 1, category, code=code, classes=classes, where=where)
         )
     found = segmentation_from(segments, size, task="instance", classes=classes, where=shown)
     return Annotated(name, found)
+
+
+def _found(classes: ClassList, name: str, where: str) -> int:
+    try:
+        return classes.find(name)
+    except UsageError as error:
+        raise DataError(
+            f"{where}: its class must be in the list of classes, got {name!r}; add it there or"
+            " remove the object"
+        ) from error
 
 
 def _parsed(
