@@ -83,13 +83,7 @@ def in_classes(found: TruthSet, truth: ClassList) -> TruthSet:
             len(foreign),
             _first(foreign),
         )
-    lacking = [name for index, name in enumerate(truth.names) if index not in index_of]
-    if lacking:
-        _log.warning(
-            "the predictions do not name %d classes of the truth, which count as never found: %s",
-            len(lacking),
-            _first(lacking),
-        )
+    _tell_lacking(truth, index_of, "the predictions do not name")
     matching = Matching(truth, index_of)
 
     def read(index: int) -> Segmentation | Labels:
@@ -134,14 +128,19 @@ def match_classes(network: ClassList, truth: ClassList, *, unnamed: bool = False
             f"a class of the truth must be one of the network's, {truth.names[twice]!r} is"
             f" {' and '.join(both)}; give it one name"
         )
-    lacking = [name for index, name in enumerate(truth.names) if index not in known]
+    _tell_lacking(truth, found, "the network does not know")
+    return Matching(truth, found)
+
+
+def _tell_lacking(truth: ClassList, index_of: tuple[int | None, ...], who: str) -> None:
+    lacking = [name for index, name in enumerate(truth.names) if index not in index_of]
     if lacking:
         _log.warning(
-            "the network does not know %d classes of the truth, which count as never found: %s",
+            "%s %d classes of the truth, which count as never found: %s",
+            who,
             len(lacking),
             _first(lacking),
         )
-    return Matching(truth, found)
 
 
 def _found(classes: ClassList, name: str) -> int | None:
