@@ -115,6 +115,18 @@ def test_foreign_files_are_kept_also_the_second_time(export, tmp_path, capsys):
     assert export("--overwrite", "-q") == 0 and target.read_bytes()[:4] == b"\x89PNG"
 
 
+def test_a_failed_photo_claims_no_file_that_it_did_not_write(project, export, tmp_path, capsys):
+    photo, target = project.folder / "a.png", tmp_path / "out" / "a.png.png"
+    content = photo.read_bytes()
+    photo.unlink()
+    assert export("-q") == 2
+    photo.write_bytes(content)
+    target.write_text("mine")
+    assert export() == 2
+    assert "a.png.png: exists already" in capsys.readouterr().err
+    assert target.read_text() == "mine"
+
+
 def test_a_photo_that_is_gone_is_named_and_the_others_are_done(project, export, tmp_path, capsys):
     (project.folder / "a.png").unlink()
     (project.folder / "a.jpg").write_bytes(b"damaged")

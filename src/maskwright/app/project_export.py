@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -137,22 +137,27 @@ class ProjectExport:
         Raises:
             MaskwrightError: What `export_photo` raises, or if the photo cannot be read.
         """
-        overwrite = self.overwrite or job.is_ours
-        for file in self._files(job):  # before any of these names counts as ours
+        overwrite, files = self.overwrite or job.is_ours, self._files(job)
+        for file in files:  # before any of these names counts as ours
             check_target(file, overwrite=overwrite)
+        free = [file for file in files if not file.exists()]
         self._manifest.start(job.name)
         started = time.perf_counter()
         try:
-            files = self._write(job, overwrite=overwrite)
+            written = self._write(job, overwrite=overwrite)
         except Exception as error:
-            self._manifest.fail(job.name, one_line(error))
+            ours = None if job.is_ours else self._sums(file for file in free if file.exists())
+            self._manifest.fail(job.name, one_line(error), outputs=ours)
             raise
-        sums = {file.relative_to(self.output).as_posix(): _sum_of(file) for file in files}
+        sums = self._sums(written)
         seconds = time.perf_counter() - started
         self._manifest.finish(
             job.name, input=_state_of(job), outputs=sums, seconds=seconds, uncertainty=None
         )
-        return files
+        return written
+
+    def _sums(self, files: Iterable[Path]) -> dict[str, str]:
+        return {file.relative_to(self.output).as_posix(): _sum_of(file) for file in files}
 
     def _write(self, job: Job, *, overwrite: bool) -> list[Path]:
         format = self.options.format
