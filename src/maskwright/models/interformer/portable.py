@@ -130,9 +130,10 @@ class PortableDownsample(nn.Module):
         """Return the map at half the size."""
         quick = self.quick
         y = F.conv2d(x, quick.weight, stride=2, padding=1)
-        means = torch.cat([x.mean(1, keepdim=True), (x * x).mean(1, keepdim=True)], 1)
-        pooled = F.avg_pool2d(means, 3, stride=2, padding=1)
-        mean, square = pooled[:, :1], pooled[:, 1:]
+        # Windows before channels: runtimes pool as they filter, and add up channels slowly.
+        mean, square = (
+            F.avg_pool2d(each, 3, stride=2, padding=1).mean(1, keepdim=True) for each in (x, x * x)
+        )
         scale = torch.rsqrt(F.relu(square - mean * mean) + quick.eps)
         return (y - mean * _by_channel(quick.total)) * scale + _by_channel(quick.shift)
 
