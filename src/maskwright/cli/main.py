@@ -17,6 +17,7 @@ import typer
 import maskwright
 from maskwright.cli import (
     batch,
+    bench,
     click,
     convert,
     doctor,
@@ -57,6 +58,7 @@ VERBS: Verbs = {
     "convert": convert.convert,
     "export": export.export,
     "export-project": export_project.export_project,
+    "bench": bench.bench,
     "doctor": doctor.doctor,
 }
 GROUPS: dict[str, tuple[str, Verbs]] = {
@@ -85,7 +87,8 @@ def _group(help: str, verbs: Verbs) -> typer.Typer:
         help=help, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
     )
     for name, verb in verbs.items():
-        group.command(name)(verb)
+        settings = bench.PASSES_ON if verb is bench.bench else None
+        group.command(name, context_settings=settings)(verb)
     group.callback()(lambda: None)  # else typer would drop the name of a single verb
     return group
 
