@@ -117,6 +117,17 @@ def test_a_palette_of_classes(photos, tmp_path, weights, capsys):
     assert "got instances, which may overlap" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["2024-01-01 12:30:00.jpg", "a\\b.jpg", "caf\udce9.jpg"])
+def test_any_name_of_a_file_can_be_segmented(photos, tmp_path, weights, name):
+    photo = photos / name
+    (photos / "b.jpg").rename(photo)
+    assert segment(photo, "-o", tmp_path / "s.png", model=weights) == 0
+    assert read_label_map(tmp_path / "s.png").size == (90, 130)
+    if "\\" not in name:  # COCO's names are those of every system
+        assert segment(photo, "-o", tmp_path / "c.json", "--format", "coco", model=weights) == 0
+        assert read_panoptic(tmp_path / "c.json")[0].name == name
+
+
 def test_what_exists_is_kept(photos, tmp_path, weights, capsys):
     for kept in ("a.png", "a.json", "a.overlay.jpg"):
         (tmp_path / kept).write_bytes(b"mine")

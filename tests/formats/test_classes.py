@@ -100,10 +100,19 @@ def test_json_can_say_more(tmp_path):
         'train: images\nnames: ["sky", "big dog"]\n',
         "names:\n- sky\n- big dog\n",
         '{"names": ["sky", "big dog"]}'.replace("{", "").replace("}", ""),
+        "names:\n  0: sky  # and clouds\n\n  # animals\n  1: big dog\n",
+        "names: ['sky',\n  big dog,  # the last\n]\n",
     ],
 )
 def test_yolo_s_names_are_read(tmp_path, text):
     assert read_classes(saved(tmp_path, "data.yaml", text)).names == ("sky", "big dog")
+
+
+def test_yolo_s_names_are_text_and_none_is_void(tmp_path):
+    text = "names: ['it''s', no, 7, ignore, \"a, b\"]\n"
+    classes = read_classes(saved(tmp_path, "data.yaml", text))
+    assert classes.names == ("it's", "no", "7", "ignore", "a, b")
+    assert classes.numbers == (0, 1, 2, 3, 4)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +130,12 @@ def test_yolo_s_names_are_read(tmp_path, text):
         ("c.json", [{"name": "a", "color": [1, 2, 300]}], "parts from 0 to 255"),
         ("c.json", [{"name": "a", "color": "red"}], "got one that is none"),
         ("c.json", [{"name": "a", "color": "#0102"}], "got one that is none"),
-        ("c.yaml", "path: .", "no line names:"),
+        ("c.json", [{"name": "a", "color": []}], "got one that is none"),
+        ("c.yaml", "path: .", "it has no list of names"),
+        ("c.yaml", "names: sky", "it has no list of names"),
+        ("c.yaml", "names: [[sky]]", "it has no list of names"),
+        ("c.yaml", "names: {0: sky, 2: dog}", "got one that is none"),
+        ("c.yaml", "names: [sky", "expected ',' or ']'"),
     ],
 )
 def test_files_that_list_no_classes_are_named(tmp_path, name, content, match):

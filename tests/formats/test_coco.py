@@ -15,6 +15,8 @@ from maskwright.formats.annotated import Annotated
 from maskwright.formats.coco import CocoInstances, read_coco, write_coco
 from maskwright.structures import rle
 from maskwright.structures.class_list import ClassList
+from maskwright.structures.segment import Segment
+from maskwright.structures.segmentation import Segmentation
 
 SQUARE = [1, 1, 5, 1, 5, 4, 1, 4]
 
@@ -136,6 +138,8 @@ BAD = [
     ({"category_id": 8}, "category_id must be one of the list of categories, got 8"),
     ({"category_id": None}, "category_id must be a whole number of 0 or more, got None"),
     ({"iscrowd": 2}, "iscrowd must be 0 or 1, got 2"),
+    ({"iscrowd": []}, r"iscrowd must be 0 or 1, got \[\]"),
+    ({"segmentation": {"size": 5, "counts": "0"}}, r"as its photo, \[11, 13\], got 5"),
     ({"score": 3}, r"score must lie in \[0, 1\], got 3"),
     ({"score": "high"}, r"score must be a number in \[0, 1\], got 'high'"),
     ({"image_id": 1}, r"annotations\[0\]: image_id must be one of the images, got 1"),
@@ -220,3 +224,30 @@ def test_a_code_in_bytes_equals_one_in_text():
     mask = ring_and_island()
     theirs = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
     assert instance_of([mask]).segments[0].rle == rle.encode(rle.decode(theirs))
+
+
+def test_any_name_of_a_class_or_photo_comes_back(tmp_path):
+    classes = ClassList(("person", "ignore", "car"), numbers=(1, 2, 3))
+    segment = Segment(1, 1, "ignore", rle.encode(np.ones(SIZE, bool)))
+    found = Segmentation(SIZE, "instance", classes.names, (segment,))
+    names = (
+        "2024-01-01 12:30:00.jpg",
+        "caf\udce9.jpg",
+    )  # the second as a disk without UTF-8 has it
+    write_coco(tmp_path / "a.json", [Annotated(n, found) for n in names], classes=classes)
+    assert [item.name for item in read_coco(tmp_path / "a.json")] == list(names)
+    assert read_coco(tmp_path / "a.json")[0].segmentation.segments[0].category == "ignore"
+
+
+def test_a_list_of_many_classes_is_written(tmp_path):
+    names = tuple(map(str, range(1203)))  # LVIS has as many
+    segment = Segment(1, 700, "700", rle.encode(np.ones(SIZE, bool)))
+    found = Segmentation(SIZE, "instance", names, (segment,))
+    write_coco(tmp_path / "a.json", [Annotated("a.jpg", found)])
+    assert read_coco(tmp_path / "a.json")[0].segmentation == found
+
+
+def test_a_category_may_have_no_colour(tmp_path):
+    rows = [{"id": 5, "name": "dog", "color": None}]
+    file = saved(tmp_path / "a.json", content() | {"categories": rows, "annotations": []})
+    assert read_coco(file)[0].segmentation.categories == ("dog",)

@@ -17,11 +17,19 @@ from segmentations import (
 )
 
 from maskwright.errors import DataError, OutputError, UsageError
+from maskwright.formats.classes import PUBLISHED, published_classes
 from maskwright.formats.label_map import read_label_map, segment_ids, write_label_map
 from maskwright.formats.overlay import overlay
 from maskwright.formats.palette import read_class_map, read_palette, write_palette
+from maskwright.structures import rle
 from maskwright.structures.class_list import ClassList
-from maskwright.structures.segmentation import VOID, as_semantic
+from maskwright.structures.segment import Segment
+from maskwright.structures.segmentation import (
+    VOID,
+    Segmentation,
+    as_semantic,
+    semantic_segmentation,
+)
 
 LABELS = np.array([[0, 1, 1, 4], [2, 2, 1, 4]], np.int32)
 
@@ -122,8 +130,8 @@ def test_a_palette_picture_comes_back_exactly(labels):
 def test_a_palette_unites_the_objects_of_a_class(tmp_path):
     found = panoptic_of(LABELS)
     write_palette(tmp_path / "a.png", found, classes=CLASSES)
-    classes = ClassList(CLASSES.names, is_thing=CLASSES.is_thing)
-    again = read_palette(tmp_path / "a.png", classes=classes)
+    assert set(np.unique(Image.open(tmp_path / "a.png"))) == {11, 12, 255}  # their numbers
+    again = read_palette(tmp_path / "a.png", classes=CLASSES)
     np.testing.assert_array_equal(again.label_map(), as_semantic(found).label_map())
     with pytest.raises(UsageError, match="got instances"):
         write_palette(tmp_path / "b.png", instance_of([np.ones((3, 5), bool)]))
@@ -185,3 +193,30 @@ def test_objects_of_one_class_differ_and_outlines_are_full_colour():
     assert (shown[16, 12] != shown[48, 44]).any()
     edge, inside = shown[8, 12].astype(int), shown[12, 16].astype(int)
     assert np.abs(edge - 2 * inside).max() <= 1
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_palette_picture_of_published_classes_comes_back(tmp_path, name):
+    classes = published_classes(name)
+    labels = np.arange(-1, len(classes), dtype=np.int32)[None] % 256  # -1 becomes void
+    found = semantic_segmentation(labels, classes.names, is_thing=classes.is_thing)
+    write_palette(tmp_path / "a.png", found, classes=classes)
+    assert read_palette(tmp_path / "a.png", classes=classes) == found
+
+
+def test_a_label_map_of_many_classes_comes_back(tmp_path):
+    names = tuple(map(str, range(1203)))
+    segment = Segment(1, 1202, "1202", rle.encode(np.ones((3, 5), bool)))
+    found = Segmentation((3, 5), "panoptic", names, (segment,))
+    write_label_map(tmp_path / "a.png", found)
+    assert read_label_map(tmp_path / "a.png") == found
+
+
+def test_labels_are_not_rounded(tmp_path):
+    with pytest.raises(UsageError, match="a.webp: a label map must be a .png, .tif, .tiff"):
+        write_label_map(tmp_path / "a.webp", panoptic_of(LABELS))
+    write_label_map(tmp_path / "a.png", panoptic_of(LABELS))
+    content = json.loads((tmp_path / "a.json").read_text())
+    saved(tmp_path / "a.json", content | {"categories": ["person", "person", "sky"]})
+    with pytest.raises(DataError, match="a.json: a name may be in a class list once, got person"):
+        read_label_map(tmp_path / "a.png")

@@ -138,6 +138,8 @@ def test_a_folder_shares_its_labels(tmp_path):
             "a mask must lie on the photo, 13 x 11, got one of 9 x 9 at 5, 5",
         ),
         ({"label": ""}, r"shapes\[0\] must have a label, got none"),
+        ({"group_id": [1]}, r"group_id must be a number or a text, got \[1\]"),
+        ({"shape_type": ["polygon"]}, "must have an area .* got a "),
         ({"score": 2}, r"score must lie in \[0, 1\], got 2"),
     ],
 )

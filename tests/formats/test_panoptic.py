@@ -11,6 +11,7 @@ from PIL import Image
 from segmentations import CLASSES, drawn_labels, instance_of, named, panoptic_of, saved, semantic_of
 
 from maskwright.errors import DataError, OutputError, UsageError
+from maskwright.formats.annotated import Annotated
 from maskwright.formats.classes import published_classes
 from maskwright.formats.panoptic import PanopticMaps, read_panoptic, write_panoptic
 from maskwright.structures import rle
@@ -124,6 +125,8 @@ def test_wrong_sizes_and_missing_maps_are_named(official):
     refused(official, r"its map cannot be used: .*142238.png: .*no such file")
     content["annotations"][1]["image_id"] = 7
     refused(official, r"annotations\[1\]: image_id must be one of the images, got 7")
+    content["annotations"][1]["image_id"] = [7]
+    refused(official, r"image_id must be a number or a text, got \[7\]")
     content["annotations"][1].pop("segments_info")
     refused(official, r"annotations\[1\]: segments_info must be a list")
 
@@ -148,3 +151,24 @@ def test_nothing_is_written_after_an_error(tmp_path):
     with pytest.raises(OutputError, match="exists already"):
         write_panoptic(tmp_path / "a.json", named([found, found]))
     assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["1.png"]
+
+
+def test_photos_of_one_name_but_for_the_suffix_have_maps_of_their_own(tmp_path):
+    names = ("a.png.jpg", "a.png", "a.jpg")
+    items = [
+        Annotated(name, panoptic_of(np.arange(4, dtype=np.int32)[None] == number))
+        for number, name in enumerate(names)
+    ]
+    write_panoptic(tmp_path / "p.json", items)
+    assert len(list((tmp_path / "p").iterdir())) == 3
+    assert [item.segmentation for item in read_panoptic(tmp_path / "p.json")] == [
+        item.segmentation for item in items
+    ]
+
+
+def test_an_id_of_two_photos_is_named(official):
+    _, _, content = official
+    content["images"].append(content["images"][0] | {"file_name": "other.jpg"})
+    refused(official, r"images\[\d+\]: id must be in the file once, got \d+ twice")
+    content["images"][0]["id"] = []
+    refused(official, r"images\[0\]: id must be a number or a text, got \[\]")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from segmentations import CLASSES, drawn_instances, instance_of, named, ring_and_island, saved
+from segmentations import CLASSES, SIZE, drawn_instances, instance_of, named, ring_and_island, saved
 
 from maskwright.errors import DataError, OutputError, UsageError
 from maskwright.formats.annotated import Annotated
@@ -20,8 +20,11 @@ from maskwright.formats.yolo import (
     read_yolo_text,
     write_yolo,
 )
-from maskwright.image.io import read_header
+from maskwright.image.io import read_header, write_image
+from maskwright.structures import rle
 from maskwright.structures.class_list import ClassList
+from maskwright.structures.segment import Segment
+from maskwright.structures.segmentation import Segmentation
 
 DATA = Path(__file__).parents[3] / "shared/data/coco128_seg"
 
@@ -192,3 +195,23 @@ def test_numbers_are_found_by_name_in_another_list(tmp_path):
     assert (found.segments[0].category_id, found.categories) == (0, wanted.names)
     with pytest.raises(DataError, match=r"a\.txt: line 1: its class must be in .* got 'cow'; add"):
         read_yolo_text(text, "a", **how, listed=ClassList(("dog", "cow")))
+
+
+def test_photos_that_would_share_labels_are_named(tmp_path):
+    for name in ("a.png", "a.jpg"):
+        write_image(tmp_path / "images" / name, np.zeros((*SIZE, 3), np.uint8))
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels/a.txt").write_text("")
+    with pytest.raises(DataError, match="more than their suffix for YOLO, got a twice"):
+        read_yolo(tmp_path / "labels", tmp_path / "images", classes=CLASSES)
+
+
+def test_a_class_called_ignore_is_a_class(tmp_path):
+    classes = ClassList(("person", "ignore", "car"))
+    segment = Segment(1, 2, "car", rle.encode(np.ones(SIZE, bool)))
+    found = Segmentation(SIZE, "instance", classes.names, (segment,))
+    write_yolo(tmp_path, [Annotated("a.png", found)])
+    write_image(tmp_path / "images/a.png", np.zeros((*SIZE, 3), np.uint8))
+    known = read_classes(tmp_path / "data.yaml")
+    (item,) = read_yolo(tmp_path / "labels", tmp_path / "images", classes=known)
+    assert item.segmentation == found

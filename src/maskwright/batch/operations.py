@@ -372,7 +372,7 @@ class Segmenting:
         """Return what decides the results."""
         return {
             "does": "segmenting",
-            "revision": REVISION,
+            "revision": REVISION + (self.format == "palette"),  # indices, before: now numbers
             "dtype": self.network.dtype,
             "task": self.task,
             "format": self.format,

@@ -108,9 +108,6 @@ class Annotations:
         Raises:
             OutputError: If a file exists and may not be replaced, or cannot be written.
         """
-        from maskwright.formats.annotated import Annotated
-
-        named = Annotated(item.name.as_posix(), segmentation)
         if self.format == "png":
             write_pictures(item.target, photo, segmentation, classes, overwrite=self.overwrite)
         elif self.format == "palette":
@@ -121,10 +118,11 @@ class Annotations:
             from maskwright.formats.labelme import write_labelme
 
             source = Path(item.source).resolve().as_posix() if item.source != PIPE else None
+            named = _named(item, segmentation)
             lost = write_labelme(item.target, named, image_path=source, overwrite=self.overwrite)
             self.losses += lost
         else:
-            self.found.append(named)
+            self.found.append(_named(item, segmentation))
 
     def finish(self, classes: "Callable[[], ClassList]") -> None:
         """Write what belongs to all photos together, and tell what polygons lost.
@@ -156,6 +154,12 @@ class Annotations:
         self.losses += write_coco(
             file, found, classes=classes, as_polygons=self.as_polygons, overwrite=self.overwrite
         )
+
+
+def _named(item: Item, segmentation: "Segmentation") -> "Annotated":
+    from maskwright.formats.annotated import Annotated
+
+    return Annotated(item.name.as_posix(), segmentation)
 
 
 def overlay_file(target: str) -> Path:

@@ -1,5 +1,6 @@
 """What writers take and readers give: a photo's name and its segmentation."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from maskwright.errors import DataError, UsageError
 from maskwright.formats.text import Json, whole_number
 from maskwright.image.polygons import Polygon, iou_lost
 from maskwright.image.source import display_name
+from maskwright.runs.names import output_names
 from maskwright.structures.class_list import ClassList
 from maskwright.structures.segment import Segment
 from maskwright.structures.segmentation import Segmentation
@@ -31,13 +33,18 @@ class Annotated:
     segmentation: Segmentation
 
     def __post_init__(self) -> None:
-        path = PurePosixPath(self.name)
-        leads_out = path.is_absolute() or ".." in path.parts or {":", "\\"} & {*self.name}
-        if not path.name or leads_out:
+        if not is_below(self.name):
             raise UsageError(
                 f"a photo's name must be a path below its folder, got {display_name(self.name)!r};"
                 " give it relative to the folder of photos"
             )
+
+
+def is_below(name: str) -> bool:
+    """Say whether a name is a path below its folder, "/" between its parts; on Windows too."""
+    path = PurePosixPath(name)
+    leads_out = path.is_absolute() or ".." in path.parts or "\\" in name
+    return bool(path.name) and not leads_out and not re.match(r"[A-Za-z]:", name)
 
 
 @dataclass(frozen=True)
@@ -110,9 +117,7 @@ def refuse_crowds(items: Iterable[Annotated], format: str) -> None:
 
 def stems_of(names: Sequence[str]) -> list[str]:
     """Return names without suffix; those that would share one keep theirs."""
-    stems = Counter(str(PurePosixPath(name).with_suffix("")) for name in names)
-    plain = [str(PurePosixPath(name).with_suffix("")) for name in names]
-    return [name if stems[stem] > 1 else stem for name, stem in zip(names, plain, strict=True)]
+    return [str(stem) for stem in output_names([PurePosixPath(name) for name in names], "")]
 
 
 def segment_from(
@@ -138,7 +143,7 @@ def segment_from(
         DataError: If anything is wrong with it.
     """
     crowd, score = row.get("iscrowd", 0), row.get("score", 1.0)
-    if crowd not in {0, 1}:
+    if crowd not in (0, 1):  # no set: it may be a list
         raise DataError(f"{where}: iscrowd must be 0 or 1, got {crowd!r}")
     if not isinstance(score, int | float):
         raise DataError(f"{where}: score must be a number in [0, 1], got {score!r}")

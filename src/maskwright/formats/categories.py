@@ -72,7 +72,7 @@ def categories_of(content: Json, classes: ClassList | None, name: str) -> Catego
     try:
         if not isinstance(rows, list) or any(not isinstance(row["id"], int) for row in rows):
             raise ValueError("each has an id and a name")
-        own = classes_from_rows(rows)
+        own = classes_from_rows(rows, names_void=False)
     except (KeyError, TypeError, ValueError, UsageError) as error:
         raise DataError(
             f"{name}: categories must be a list of objects with id and name, got one that is none"

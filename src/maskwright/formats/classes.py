@@ -5,14 +5,14 @@ panoptic classes of Kirillov et al., CVPR 2019, of ADE20K (Zhou et al., CVPR 201
 Cityscapes (Cordts et al., CVPR 2016), in the order of the outputs of published checkpoints.
 """
 
-import json
 import os
-import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from maskwright.errors import DataError, UsageError
 from maskwright.formats.text import read_json, read_text
@@ -76,7 +76,9 @@ def read_classes(file: str | os.PathLike[str]) -> ClassList:
         if suffix == ".json":
             return _from_json(read_json(file, _KIND))
         text = read_text(file, _KIND)
-        return classes_from_rows(yaml_names(text) if suffix in {".yaml", ".yml"} else _lines(text))
+        if suffix in {".yaml", ".yml"}:
+            return ClassList(tuple(yaml_names(text)))  # YOLO's numbers are indices: none is void
+        return classes_from_rows(_lines(text))
     except DataError:
         raise
     except (UsageError, KeyError, TypeError, ValueError, AttributeError) as error:
@@ -93,33 +95,23 @@ def _lines(text: str) -> list[str]:
 
 
 def yaml_names(text: str) -> list[str]:
-    """Return the names of YOLO's data.yaml, in any of the three ways they are written.
+    """Return the names of YOLO's data.yaml, a list or under their indices.
 
     Raises:
         ValueError: If there are none.
         KeyError: If an index is missing.
     """
-    lines = text.splitlines()
-    at = next((i for i, line in enumerate(lines) if re.match(r"[\"']?names[\"']?\s*:", line)), None)
-    if at is None:
-        raise ValueError("it has no line names:")
-    rest = lines[at].split(":", 1)[1].strip()
-    if rest.startswith("["):
-        inside = " ".join([rest, *lines[at + 1 :]]).partition("]")[0].lstrip("[")
-        parts = re.findall(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^,]+", inside)
-        return [_bare(part) for part in parts if part.strip()]
-    names: dict[int, str] = {}
-    for line in lines[at + 1 :]:
-        entry = re.match(r"\s*(?:-|(\d+)\s*:)\s*(\S.*)", line)
-        if not entry:
-            break
-        names[int(entry[1]) if entry[1] else len(names)] = _bare(entry[2])
-    return [names[index] for index in range(len(names))]
-
-
-def _bare(text: str) -> str:
-    text = text.strip()
-    return json.loads(text) if text.startswith('"') else text.strip("'").strip()
+    try:
+        content = yaml.load(text, Loader=yaml.BaseLoader)  # which makes text of all, nothing else
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(" ".join(str(error).split())) from error
+    names = content.get("names") if isinstance(content, dict) else None
+    if isinstance(names, dict):
+        indexed = {int(index): name for index, name in names.items()}
+        names = [indexed[index] for index in range(len(indexed))]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("it has no list of names")
+    return [name.strip() for name in names]
 
 
 def _from_json(content: Any) -> ClassList:
@@ -134,12 +126,15 @@ def _from_json(content: Any) -> ClassList:
     return classes_from_rows(list(content), void=void)
 
 
-def classes_from_rows(rows: list[Any], *, void: Iterable[Any] = ()) -> ClassList:
+def classes_from_rows(
+    rows: list[Any], *, void: Iterable[Any] = (), names_void: bool = True
+) -> ClassList:
     """Return the classes of names, or of objects as JSON lists them (see `read_classes`).
 
     Args:
         rows: Of the list.
         void: More numbers that stand for no class.
+        names_void: Whether a name such as "void" stands for no class; else it is a class's.
 
     Raises:
         ValueError: If one is no name or colour; or another of Python's errors if it is no object.
@@ -152,13 +147,13 @@ def classes_from_rows(rows: list[Any], *, void: Iterable[Any] = ()) -> ClassList
     if any("id" in row for row in objects):
         objects.sort(key=lambda row: int(row["id"]))
     numbers = [int(row.get("id", index)) for index, row in enumerate(objects)]
-    is_void = [row["name"].strip().casefold() in _VOID_NAMES for row in objects]
+    is_void = [names_void and row["name"].strip().casefold() in _VOID_NAMES for row in objects]
     kept = [index for index, flag in enumerate(is_void) if not flag]
     nothing = {number for number, flag in zip(numbers, is_void, strict=True) if flag}
     nothing |= {int(number) for number in void}
     if VOID not in {numbers[index] for index in kept}:
         nothing.add(VOID)
-    coloured = bool(kept) and all("color" in objects[index] for index in kept)
+    coloured = bool(kept) and all(objects[index].get("color") is not None for index in kept)
     return ClassList(
         names=tuple(objects[index]["name"].strip() for index in kept),
         is_thing=tuple(bool(objects[index].get("isthing", True)) for index in kept),

@@ -183,7 +183,7 @@ def _numbers(polygon: Polygon) -> list[float | int]:
 def _code(segmentation: Any, size: tuple[int, int], where: str) -> Mapping[str, Any]:
     """Return the run lengths of polygons or of a run-length code."""
     if isinstance(segmentation, Mapping):
-        if list(segmentation.get("size", ())) != list(size):
+        if segmentation.get("size") != list(size):
             raise DataError(
                 f"{where}: its mask must be as large as its photo, {list(size)},"
                 f" got {segmentation.get('size')}; use the annotations of this photo"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int32, UInt16
 
-from maskwright.errors import DataError, OutputError
+from maskwright.errors import DataError, OutputError, UsageError
 from maskwright.formats.annotated import segment_from, segmentation_from
 from maskwright.formats.text import Json, read_object, whole_number, write_json
 from maskwright.image.labels import read_labels
@@ -24,6 +24,7 @@ from maskwright.structures.segmentation import TASKS, VOID, Segmentation
 
 _KIND = "the JSON of a label map"
 _MOST = 65535
+_SUFFIXES = (".png", ".tif", ".tiff")
 
 
 def write_label_map(
@@ -37,9 +38,15 @@ def write_label_map(
         overwrite: Whether files may be replaced.
 
     Raises:
+        UsageError: If the file is none of 16 bits, so that labels would be rounded.
         OutputError: If there are more than 65535 segments, a file exists and may not be
             replaced, or cannot be written.
     """
+    if Path(file).suffix.lower() not in _SUFFIXES:
+        raise UsageError(
+            f"{display_name(file)}: a label map must be a {', '.join(_SUFFIXES)}, which have 16"
+            " bits; choose another suffix"
+        )
     beside = Path(file).with_suffix(".json")
     labels = label_picture(segmentation, display_name(file))
     for target in (file, beside):
@@ -166,4 +173,7 @@ def _names(content: Json, name: str) -> ClassList:
     names: Any = content.get("categories")
     if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
         raise DataError(f"{name}: categories must be a list of names, got something else")
-    return ClassList(tuple(names))
+    try:
+        return ClassList(tuple(names))
+    except UsageError as error:
+        raise DataError(f"{name}: {error}") from error

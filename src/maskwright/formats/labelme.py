@@ -20,6 +20,7 @@ from maskwright.formats.annotated import (
     Annotated,
     Loss,
     annotated,
+    is_below,
     loss_of,
     refuse_crowds,
     segment_from,
@@ -168,11 +169,15 @@ def _annotated(content: Json, classes: ClassList, name: str) -> Annotated:
         whole_number(content, "imageHeight", name, 1),
         whole_number(content, "imageWidth", name, 1),
     )
+    if size[0] * size[1] > rle.MOST_PIXELS:
+        raise DataError(f"{name}: imageHeight x imageWidth must be a photo's, got {size}")
     groups: dict[Any, list[tuple[str, Json]]] = {}
     for index, shape in enumerate(content["shapes"]):
-        group = shape.get("group_id")
+        group, where = shape.get("group_id"), f"{name}: shapes[{index}] ({shape['label']})"
+        if not isinstance(group, int | str | None):
+            raise DataError(f"{where}: group_id must be a number or a text, got {group!r}")
         key = (shape["label"], group) if group is not None else index
-        groups.setdefault(key, []).append((f"{name}: shapes[{index}] ({shape['label']})", shape))
+        groups.setdefault(key, []).append((where, shape))
     segments = []
     for number, shapes in enumerate(groups.values(), start=1):
         where, first = shapes[0]
@@ -190,8 +195,7 @@ def _annotated(content: Json, classes: ClassList, name: str) -> Annotated:
         )
     found = segmentation_from(segments, size, task="instance", classes=classes, where=name)
     path = str(content.get("imagePath") or Path(name).with_suffix("").name).replace("\\", "/")
-    is_below = not (path.startswith("/") or ":" in path or ".." in PurePosixPath(path).parts)
-    return annotated(path if is_below else PurePosixPath(path).name, found, name)
+    return annotated(path if is_below(path) else PurePosixPath(path).name, found, name)
 
 
 def _shape(segment: Segment, kind: str, points: Sequence[Any], *, group: int | None = None) -> Json:
@@ -227,7 +231,7 @@ def _drawn(shape: Json, size: tuple[int, int], where: str) -> Bool[np.ndarray, "
     if kind == "rectangle" and len(points) == 2:
         (x0, y0), (x1, y1) = points
         points = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
-    elif kind not in {"polygon", "rectangle"}:
+    elif kind not in ("polygon", "rectangle"):  # no set: it may be a list
         raise DataError(
             f"{where}: a shape must have an area (polygon, mask, rectangle, circle), got a {kind}"
             f" of {len(points)} points; draw it as one of these or remove it"

@@ -29,16 +29,19 @@ def write_palette(
 ) -> None:
     """Write an 8-bit PNG whose values are the classes and whose palette shows their colours.
 
-    The objects of a panoptic segmentation are united by class; void is 255, shown white.
+    The objects of a panoptic segmentation are united by class. Values are the numbers of the list
+    of classes, those that a data set has in its own label pictures; void is 255, shown white, or
+    another number of the list where 255 is not void.
 
     Args:
         file: Its path.
         segmentation: Panoptic or semantic.
-        classes: Colours; made up if None.
+        classes: Numbers and colours; if None, the numbers are 0, 1, … and colours are made up.
         overwrite: Whether the file may be replaced.
 
     Raises:
-        UsageError: For instances, which may overlap, and for more than 255 classes.
+        UsageError: For instances, which may overlap, for more than 255 classes, and for numbers
+            above 255.
         OutputError: If it exists and may not be replaced, or cannot be written.
     """
     content = palette_png(segmentation, classes)
@@ -66,10 +69,9 @@ def palette_png(segmentation: Segmentation, classes: ClassList | None = None) ->
         UsageError: As `write_palette`.
     """
     check_task(segmentation.task)
-    palette = (classes or ClassList(segmentation.categories)).palette()
-    labels = as_semantic(segmentation).label_map().astype(np.uint8)
-    image = Image.fromarray(labels)
-    image.putpalette(palette.tobytes())
+    known = classes or ClassList(segmentation.categories)
+    image = Image.fromarray(known.values_of(as_semantic(segmentation).label_map()))
+    image.putpalette(known.palette().tobytes())
     buffer = BytesIO()
     image.save(buffer, format="PNG")
     return buffer.getvalue()

@@ -108,8 +108,13 @@ class PanopticMaps:
         self._categories = categories_of(content, classes, self.name)
         self.classes = self._categories.classes
         self._rows: list[Json] = content["annotations"]
-        images = objects_in(content, "images", self.name)
-        self._images = {row.get("id"): (at, row) for at, row in enumerate(images)}
+        self._images: dict[int | str, tuple[int, Json]] = {}
+        for at, row in enumerate(objects_in(content, "images", self.name)):
+            where = f"{self.name}: images[{at}]"
+            image_id = _image_id(row, "id", where)
+            if image_id in self._images:
+                raise DataError(f"{where}: id must be in the file once, got {image_id!r} twice")
+            self._images[image_id] = at, row
         for index, row in enumerate(self._rows):
             self._check(row, f"{self.name}: annotations[{index}]")
 
@@ -119,7 +124,7 @@ class PanopticMaps:
             raise DataError(f"{where}: segments_info must be a list of objects; use {_KIND}")
         if not isinstance(row.get("file_name"), str):
             raise DataError(f"{where}: file_name must be the name of a PNG file, got none")
-        if self._images and row.get("image_id") not in self._images:
+        if self._images and _image_id(row, "image_id", where) not in self._images:
             raise DataError(
                 f"{where}: image_id must be one of the images, got {row.get('image_id')!r}"
             )
@@ -201,6 +206,14 @@ def read_panoptic(
     """
     found = PanopticMaps(file, maps=maps, classes=classes)
     return [found[index] for index in range(len(found))]
+
+
+def _image_id(row: Json, key: str, where: str) -> int | str:
+    """Return the id of a photo: a number, or text as in Cityscapes' files."""
+    found = row.get(key)
+    if not isinstance(found, int | str):
+        raise DataError(f"{where}: {key} must be a number or a text, got {found!r}")
+    return found
 
 
 def _as_colours(ids: Int32[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:

@@ -113,8 +113,13 @@ def write_json(file: str | os.PathLike[str], content: Any, *, overwrite: bool) -
 
 
 def json_text(content: Any) -> str:
-    """Return JSON as it is written."""
-    return json.dumps(content, ensure_ascii=False) + "\n"
+    """Return JSON as it is written: in UTF-8, what that cannot hold (a file's name) escaped."""
+    text = json.dumps(content, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = json.dumps(content)
+    return text + "\n"
 
 
 def write_text(file: str | os.PathLike[str], text: str, *, overwrite: bool) -> None:

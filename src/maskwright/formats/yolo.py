@@ -156,11 +156,19 @@ def read_yolo(
         DataError: If a text has no photo or a line is no polygon; names file and line.
         ImageError: If a photo cannot be read.
     """
-    photos = {
-        file.relative_to(images).with_suffix("").as_posix(): file
+    files = [
+        file
         for file in sorted(Path(images).rglob("*"))
         if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
-    }
+    ]
+    stems = [file.relative_to(images).with_suffix("").as_posix() for file in files]
+    twice = [stem for stem, count in Counter(stems).items() if count > 1]
+    if twice:
+        raise DataError(
+            f"{display_name(images)}: photos must differ in more than their suffix for YOLO, got"
+            f" {display_name(twice[0])} twice; rename one"
+        )
+    photos = dict(zip(stems, files, strict=True))
     texts = {
         file.relative_to(labels).with_suffix("").as_posix(): file
         for file in sorted(Path(labels).rglob("*.txt"))

@@ -13,6 +13,7 @@ from maskwright.structures.segmentation import VOID
 Colour = tuple[int, int, int]
 _GOLDEN_TURN = 0.618034  # of the circle of hues: neighbours in the list look different
 _SHADES = ((0.75, 0.95), (0.55, 0.75), (0.95, 0.65))  # saturation and brightness take turns
+_COUNTED = 2**16  # values in a wider range are sorted; counting is quicker, but takes room for each
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class ClassList:
         colours: (r, g, b) from 0 to 255 for each, to show them in; made up if ().
         numbers: What the data set's files write for each: COCO's `category_id`, the values of a
             label picture. The index if ().
-        void: Numbers in label pictures that stand for no class.
+        void: Numbers in label pictures that stand for no class; 255 unless it is a class's.
 
     Raises:
         UsageError: If there is no name, one is empty or there twice, or lengths differ.
@@ -52,6 +53,8 @@ class ClassList:
                     f"a class list must have {count} {name}, one for each name,"
                     f" got {len(getattr(self, name))}"
                 )
+        if self.void == (VOID,) and VOID in self.numbers:
+            object.__setattr__(self, "void", ())
         self._check()
 
     def _check(self) -> None:
@@ -103,40 +106,75 @@ class ClassList:
         return {number: index for index, number in enumerate(self.numbers)}
 
     def palette(self) -> UInt8[np.ndarray, "256 3"]:
-        """Return a colour for each value of an 8-bit picture: classes by index, void white.
+        """Return a colour for each value of an 8-bit picture: classes by number, void white.
 
         Raises:
-            UsageError: If there are more than 255 classes.
+            UsageError: If there are more than 255 classes, or a number has no room.
         """
-        if len(self) > VOID:
-            raise UsageError(
-                f"a palette holds {VOID} classes, got {len(self)}; write a 16-bit label map"
-            )
         table = np.zeros((256, 3), np.uint8)
-        table[: len(self)] = self.colours
-        table[VOID] = 255
+        table[self.values_of(np.arange(len(self)))] = self.colours
+        table[self._void_value()] = 255
         return table
+
+    def values_of(self, classes: Integer[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
+        """Return what an 8-bit label picture has for category ids, of which 255 is void.
+
+        It is the inverse of `classes_of`.
+
+        Raises:
+            UsageError: As `palette`.
+        """
+        if len(self) > VOID or not all(0 <= number <= VOID for number in self.numbers):
+            raise UsageError(
+                f"a palette holds {VOID} classes of the numbers 0 to {VOID}, got {len(self)} of"
+                f" {_shown(self.numbers)}; write a 16-bit label map"
+            )
+        table = np.full(256, self._void_value(), np.uint8)
+        table[: len(self)] = self.numbers
+        return table[classes]
+
+    def _void_value(self) -> int:
+        """Return the number of void in an 8-bit picture: 255, where that may be one."""
+        known = [number for number in self.void if 0 <= number <= VOID]
+        known = known or [number for number in range(VOID + 1) if number not in self.numbers]
+        return VOID if VOID in known else known[0]
 
     def classes_of(self, labels: Integer[np.ndarray, "h w"]) -> Int32[np.ndarray, "h w"]:
         """Return the category id of each pixel of a label picture; 255 is void.
 
         Raises:
-            UsageError: If a label is neither the number of a class nor void.
+            UsageError: If a label is neither the number of a class nor void, or there are more than
+                255 classes.
         """
+        if len(self) > VOID:
+            raise UsageError(
+                f"a semantic segmentation has {VOID} classes at most, got {len(self)}; leave some"
+                " out of the list"
+            )
         known = self.index_map() | dict.fromkeys(self.void, VOID)
-        lowest, highest = int(labels.min(initial=0)), int(labels.max(initial=0))
-        counts = np.bincount((labels - lowest if lowest else labels).ravel())
-        values = (np.flatnonzero(counts) + lowest).tolist()
-        strange = [value for value in values if value not in known]
+        values, places = _distinct(labels)
+        strange = [value for value in values.tolist() if value not in known]
         if strange:
             raise UsageError(
                 f"a label must be the number of one of the {len(self)} classes"
                 f" ({_shown(self.numbers)}) or void ({_shown(self.void)}), got {_shown(strange)}"
             )
-        table = np.zeros(highest - lowest + 1, np.int32)
-        for value in values:
-            table[value - lowest] = known[value]
-        return table[labels - lowest if lowest else labels]
+        return np.array([known[value] for value in values.tolist()], np.int32)[places]
+
+
+def _distinct(
+    labels: Integer[np.ndarray, "h w"],
+) -> tuple[Integer[np.ndarray, " value"], Integer[np.ndarray, "h w"]]:
+    """Return the values there are, sorted, and for each pixel the index of its own."""
+    lowest, highest = int(labels.min(initial=0)), int(labels.max(initial=0))
+    if highest - lowest > _COUNTED:
+        values, places = np.unique(labels, return_inverse=True)
+        return values, places.reshape(labels.shape)
+    shifted = labels - lowest if lowest else labels
+    values = np.flatnonzero(np.bincount(shifted.ravel()))
+    table = np.zeros(highest - lowest + 1, np.int32)
+    table[values] = np.arange(len(values))
+    return values + lowest, table[shifted]
 
 
 def _shown(numbers: Sequence[int]) -> str:

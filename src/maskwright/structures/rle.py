@@ -17,7 +17,7 @@ from maskwright.errors import DataError, ShapeError
 _FIRST_CHARACTER = 48  # "0"; the six bits of a group reach up to "o"
 _MORE, _SIGN = 0x20, 0x10
 _GROUPS = 7  # 35 bits hold every difference of two 32-bit runs
-_MAX_PIXELS = 2**32 - 1  # runs are 32-bit numbers in COCO's own code
+MOST_PIXELS = 2**32 - 1  # runs are 32-bit numbers in COCO's own code
 
 
 def encode(mask: Bool[np.ndarray, "h w"]) -> dict[str, Any]:
@@ -162,7 +162,7 @@ def _checked(rle: Mapping[str, Any]) -> tuple[int, int, Int[np.ndarray, " run"]]
             f" cannot be read ({type(error).__name__}: {error})"
         ) from error
     total = sum(runs.tolist())
-    if not (height >= 0 and width >= 0 and height * width <= _MAX_PIXELS):
+    if not (height >= 0 and width >= 0 and height * width <= MOST_PIXELS):
         raise DataError(f"an RLE's size must be two 32-bit lengths, got {[height, width]}")
     if total != height * width or (runs < 0).any():
         raise DataError(
