@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import ImageCms
 
 from maskwright.app.document import Document, Object, Refine
 from maskwright.app.export import FORMATS, Options, export_annotations, export_photo
@@ -75,6 +76,18 @@ def test_a_picture_as_background_covers_the_photo(tmp_path):
     behind[..., 1] = 1
     export(tmp_path, format="png", background=behind)
     assert read_photo(tmp_path / "a.b.png").pixels[36, 52].tolist() == [0, 255, 0]
+
+
+@pytest.mark.parametrize("format", ["png", "psd"])
+def test_a_background_is_written_in_the_colour_space_of_the_photo(tmp_path, format):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    # Its red and green exchanged.
+    for old, new in [(b"rXYZ", b"?XYZ"), (b"gXYZ", b"rXYZ"), (b"?XYZ", b"gXYZ")]:
+        profile = profile.replace(old, new)
+    wide = replace(PHOTO, icc_profile=profile)
+    (file,) = export(tmp_path, ONE, wide, format=format, background="40,200,60")
+    pixels = read_photo(file).pixels if format == "png" else read_layered(file)[1].pixels
+    np.testing.assert_allclose(pixels[36, 52].astype(int), [200, 40, 60], atol=1)
 
 
 class Softening:

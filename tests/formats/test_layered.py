@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from PIL import ImageCms
 from psd_tools import PSDImage
-from psd_tools.constants import Resource
+from psd_tools.constants import Compression, Resource
+from psd_tools.psd import PSD
+from psd_tools.psd.layer_and_mask import ChannelData
 from psdtags import TiffImageSourceData
 
 from maskwright.errors import DataError, MissingExtraError, OutputError, ShapeError, UsageError
@@ -26,7 +28,7 @@ def noise(seed, shape, dtype):
 def layers(dtype=np.uint8):
     return [
         Layer("photo", noise(0, (*SIZE, 3), dtype), visible=False),
-        Layer("größe ☕", noise(1, (11, 13, 3), dtype), 7, 5, mask=noise(2, (11, 13), dtype)),
+        Layer("größe ☕ 🐈", noise(1, (11, 13, 3), dtype), 7, 5, mask=noise(2, (11, 13), dtype)),
         Layer("x" * 255, noise(3, (5, 7, 3), dtype), 46, 0),
     ]
 
@@ -53,7 +55,7 @@ def test_an_editor_sees_layers_with_masks(tmp_path, dtype):
     found = PSDImage.open(tmp_path / "a.psd")
     assert [(one.name, one.visible, one.has_mask()) for one in found] == [
         ("photo", False, False),
-        ("größe ☕", True, True),
+        ("größe ☕ 🐈", True, True),
         ("x" * 255, True, False),
     ]
     assert found[1].bbox == (7, 5, 20, 16) and found[1].mask.bbox == (7, 5, 20, 16)
@@ -72,6 +74,35 @@ def test_layers_of_a_tiff_and_its_page(tmp_path):
     together = flattened(layers(np.uint16), SIZE)
     assert np.array_equal(page.pixels, together[..., :3])
     assert np.array_equal(page.alpha, together[..., 3])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_the_merged_picture_of_a_psd_lies_on_white_as_readers_expect(tmp_path, dtype):
+    full = np.iinfo(dtype).max
+    colour = np.array([0.8, 0.2, 0.1]) * full
+    seen = (np.array([[0, 51, 102, 255]]) / 255 * full).astype(dtype)
+    pixels = np.full((1, 4, 3), colour.astype(dtype))
+    write_layered(tmp_path / "a.psd", [Layer("a", pixels, mask=seen)], (1, 4))
+    with (tmp_path / "a.psd").open("rb") as stream:
+        stored = PSD.read(stream)
+    planes = stored.image_data.get_data(stored.header)
+    merged = [np.frombuffer(p, np.dtype(dtype).newbyteorder(">")).tolist() for p in planes]
+    assert merged[3] == seen[0].tolist()
+    for channel in range(3):
+        for x, alpha in enumerate(seen[0] / full):
+            expected = pixels[0, 0, channel] * alpha + full * (1 - alpha)
+            assert merged[channel][x] == pytest.approx(expected, abs=0.51)
+    shown = PSDImage.open(tmp_path / "a.psd").numpy()  # without the white again
+    np.testing.assert_allclose(shown[0, 1:, :3] * full, pixels[0, 1:], atol=0.01 * full)
+    assert np.array_equal(read_layered(tmp_path / "a.psd")[0].pixels, pixels)
+
+
+@pytest.mark.parametrize(("dpi", "fits"), [(65535.0, True), (65536.0, False), (254000.0, False)])
+def test_a_density_too_large_for_a_psd_is_left_out(tmp_path, dpi, fits):
+    like = Photo(layers()[0].pixels, dpi=(300.0, dpi))
+    write_layered(tmp_path / "a.psd", layers(), SIZE, like=like)
+    resources = PSDImage.open(tmp_path / "a.psd").image_resources
+    assert (Resource.RESOLUTION_INFO in resources) == fits
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -111,6 +142,29 @@ def test_masks_of_other_boxes_are_laid_into_their_layers(tmp_path):
     assert (inside[4:] == 255).all() and (inside[:, :2] == 255).all()
     for at in ((9, 0), (0, 9), (-9, 0), (0, -9)):
         assert (placed(mask, at, (6, 6), outside=7) == 7).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("outside", [0, 255])
+def test_a_mask_without_pixels_is_its_background(tmp_path, dtype, outside):
+    """Photoshop writes such a mask where all of a layer is hidden, or all shown."""
+    write_layered(tmp_path / "a.psd", layers(dtype), SIZE)
+    with (tmp_path / "a.psd").open("rb") as stream:
+        stored = PSD.read(stream)
+    info = stored._get_layer_info()
+    record, channels = info.layer_records[1], info.channel_image_data[1]
+    mask = record.mask_data
+    mask.top = mask.left = mask.bottom = mask.right = 0
+    mask.background_color = outside
+    channels[4] = ChannelData(compression=Compression.RAW, data=b"")
+    record.channel_info[4].length = 2
+    with (tmp_path / "b.psd").open("wb") as stream:
+        stored.write(stream)
+    below, found, above = read_layered(tmp_path / "b.psd")
+    same(below, layers(dtype)[0])
+    same(above, layers(dtype)[2])
+    assert found.mask.shape == (11, 13)
+    assert (found.mask == outside / 255 * np.iinfo(dtype).max).all()
 
 
 @pytest.mark.parametrize("name", FILES)

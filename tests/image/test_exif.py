@@ -83,6 +83,20 @@ def test_the_thumbnail_goes_with_all_its_bytes(order):
     assert ifd.read_directory(stream, first, layout).next == 0
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_pointer_to_a_thumbnail_that_leads_nowhere_costs_nothing_else(order):
+    before = bytearray(block(order=order))
+    (count,) = struct.unpack_from(order + "H", before, 8)
+    at = 10 + 12 * count
+    for bad in (0x7FFFFFFF, len(before) - 1):
+        struct.pack_into(order + "I", before, at, bad)
+        after = exif.reset(bytes(before))
+        assert after[at : at + 4] == bytes(4)
+        assert exif.read_orientation(after) == 1 and len(after) == len(before)
+        assert tags(after)[0x010F] == "Maker of the camera"
+        assert tags(after).get_ifd(0x8769)[0x9003] == "2021:02:03 04:05:06"
+
+
 @pytest.mark.parametrize("bad", [0, 9, 65535, None])
 def test_an_absurd_or_missing_orientation_counts_as_upright(bad):
     assert exif.read_orientation(block(bad)) == 1
@@ -135,6 +149,18 @@ def test_a_description_keeps_what_is_said_about_the_photo_and_not_how_it_is_stor
     assert exif.describe(BytesIO(b"II*\0\x08\0\0\0\0\0\0\0\0\0")) is None
 
 
+@pytest.mark.parametrize("bad", [0, 9, 0x7FFFFFF0])
+@pytest.mark.parametrize(("lost", "kept"), [(0x8769, 0x8825), (0x8825, 0x8769)])
+def test_a_pointer_that_leads_nowhere_costs_only_what_it_points_to(bad, lost, kept):
+    data = bytearray(block(_282=300.0, _283=150.0))
+    at = data.index(struct.pack("<HHI", lost, 4, 1))
+    struct.pack_into("<I", data, at + 8, bad)
+    after = exif.describe(BytesIO(bytes(data)))
+    assert exif.read_dpi(after) == (300, 150)
+    assert tags(after)[0x010F] == "Maker of the camera"
+    assert lost not in tags(after) and tags(after).get_ifd(kept)
+
+
 def test_tags_without_a_value_count_as_missing():
     data = bytearray(block(thumbnail=b"\xff\xd8 a picture", _282=300.0, _283=300.0))
     for tag in (0x0112, 282, 0x8769, 0x0201):
@@ -144,7 +170,7 @@ def test_tags_without_a_value_count_as_missing():
     assert exif.read_orientation(data) == 1
     assert exif.read_dpi(data) is None
     assert exif.reset(data) is None
-    assert exif.describe(BytesIO(data)) is None
+    assert 0x8769 not in tags(exif.describe(BytesIO(data)))
 
 
 samples = st.sampled_from([

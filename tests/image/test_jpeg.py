@@ -6,6 +6,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from maskwright.errors import ImageError
+from maskwright.image import exif
+from maskwright.image import jpeg as encoder
 from maskwright.image.io import read_header, read_photo
 
 SIZE = (40, 56)
@@ -72,6 +74,20 @@ def test_density_in_exif_counts_where_jfif_has_none():
     block[282], block[283] = 240.0, 120.0
     assert read_photo(jpeg(exif=block)).dpi == (240, 120)
     assert read_photo(jpeg()).dpi is None
+
+
+@pytest.mark.parametrize("dpi", [(65535.0, 65535.0), (65536.0, 300.0), (254000.0, 254000.0)])
+@pytest.mark.parametrize("tagged", [False, True])
+def test_a_density_that_jfif_cannot_hold_stands_in_exif(dpi, tagged):
+    tags = Image.Exif()
+    tags[0x010F], tags[282], tags[283] = "Maker of the camera", 72.0, 72.0
+    block = tags.tobytes().removeprefix(b"Exif\0\0") if tagged else None
+    stream = BytesIO()
+    encoder.encode(stream, QUADRANTS, exif=block, dpi=dpi)
+    photo = read_photo(stream.getvalue())
+    assert photo.dpi == dpi
+    assert (b"Maker of the camera" in (photo.exif or b"")) == tagged
+    assert max(dpi) <= 65535 or exif.read_dpi(photo.exif) == dpi
 
 
 def test_grey_becomes_three_equal_channels_without_its_profile():

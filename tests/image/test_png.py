@@ -73,6 +73,21 @@ def test_the_colour_declared_transparent_becomes_alpha(colour_type, bit_depth):
     assert (photo.pixels == pixels).all()
 
 
+@pytest.mark.parametrize("bit_depth", [1, 2, 4])
+def test_a_small_grey_declared_transparent_becomes_alpha(bit_depth):
+    per_byte, full = 8 // bit_depth, 2**bit_depth - 1
+    values = np.arange(16).reshape(2, 8) & full
+    shifts = bit_depth * np.arange(per_byte)[::-1]
+    packed = (values.reshape(2, -1, per_byte) << shifts).sum(axis=2)
+    rows = b"".join(b"\0" + bytes(row.tolist()) for row in packed)
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 2, bit_depth, GREY, 0, 0, 0))
+    for hidden in range(full + 1):
+        body = chunk(b"tRNS", struct.pack(">H", hidden)) + chunk(b"IDAT", zlib.compress(rows))
+        photo = read_photo(b"\x89PNG\r\n\x1a\n" + header + body + chunk(b"IEND"))
+        assert (photo.alpha == np.where(values == hidden, 0, 255)).all()
+        assert (photo.pixels[..., 0] == values * (255 // full)).all()
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("late", [False, True])
 def test_an_exif_chunk_turns_the_photo_before_and_behind_the_pixels(orientation, late):

@@ -25,7 +25,7 @@ from maskwright.formats.panoptic import write_panoptic
 from maskwright.formats.yolo import write_yolo
 from maskwright.image.backdrop import compose_on
 from maskwright.image.colour import at_depth, from_float
-from maskwright.image.compose import compose, parse_colour
+from maskwright.image.compose import parse_colour
 from maskwright.image.io import write_image
 from maskwright.image.photo import Photo
 from maskwright.image.publish import check_target
@@ -305,9 +305,9 @@ def _layers(
     layers = [Layer("Photo", photo.pixels, mask=photo.alpha, visible=False)]
     backdrop = options.backdrop()
     if backdrop is not None:
-        nothing = np.zeros((*photo.size, 3), np.float32)
-        pixels = compose(nothing, np.zeros(photo.size, np.float32), backdrop)
-        layers.append(Layer("Background", from_float(pixels, photo.pixels.dtype)))
+        nothing = np.zeros((*photo.size, 4), photo.pixels.dtype)
+        pixels = compose_on(Cutout(nothing, icc_profile=photo.icc_profile), backdrop)
+        layers.append(Layer("Background", pixels))
     return [*layers, *_objects_as_layers(photo, objects, options, matter)]
 
 

@@ -21,7 +21,7 @@ from psdtags import (
     PsdLayerMaskFlag,
     PsdLayers,
     PsdRectangle,
-    PsdString,
+    PsdUnknown,
     PsdUserMask,
     TiffImageSourceData,
 )
@@ -62,7 +62,9 @@ def encode(
     is_big = tiff_write.byte_order(exif) == ">"
     format = PsdFormat.BE32BIT if is_big else PsdFormat.LE32BIT
     key = _KEYS[together.dtype.itemsize]
-    content = PsdLayers(key=key, layers=[_record(one) for one in layers], has_transparency=True)
+    content = PsdLayers(
+        key=key, layers=[_record(one, format) for one in layers], has_transparency=True
+    )
     data = TiffImageSourceData(psdformat=format, layers=content, usermask=PsdUserMask())
     tiff_write.encode(
         stream,
@@ -92,7 +94,7 @@ def decode(stream: Readable) -> list[Layer]:
     return [layer for layer in found if layer is not None]
 
 
-def _record(layer: Layer) -> PsdLayer:
+def _record(layer: Layer, format: PsdFormat) -> PsdLayer:
     x0, y0, x1, y1 = layer.box
     box = PsdRectangle(y0, x0, y1, x1)
     opaque = np.full(box.shape, np.iinfo(layer.pixels.dtype).max, layer.pixels.dtype)
@@ -110,8 +112,18 @@ def _record(layer: Layer) -> PsdLayer:
         rectangle=box,
         mask=None if layer.mask is None else PsdLayerMask(rectangle=box),
         flags=PsdLayerFlag.PHOTOSHOP5 | (0 if layer.visible else PsdLayerFlag.VISIBLE),
-        info=[PsdString(PsdKey.UNICODE_LAYER_NAME, layer.name)],
+        info=[_name(layer, format)],
     )
+
+
+def _name(layer: Layer, format: PsdFormat) -> PsdUnknown:
+    """Return the name of a layer, its length in units of UTF-16.
+
+    psdtags' own strings count code points, of which some are two units.
+    """
+    text = layer.name.encode(format.utf16, "replace")
+    content = format.pack("I", len(text) // 2) + text
+    return PsdUnknown(PsdKey.UNICODE_LAYER_NAME, format, content)
 
 
 def _layer(record: PsdLayer) -> Layer | None:

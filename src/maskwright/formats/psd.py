@@ -41,6 +41,7 @@ MOST_PX = 30_000  # of a side
 _COLOURS = (ChannelID.CHANNEL_0, ChannelID.CHANNEL_1, ChannelID.CHANNEL_2)
 _DEPTHS = {8: ">u1", 16: ">u2"}
 _PER_INCH, _INCHES = 1, 1
+_MAX_DPI = 65_535
 
 
 def encode(
@@ -71,7 +72,9 @@ def encode(
         channels=4, height=height, width=width, depth=depth, color_mode=ColorMode.RGB
     )
     merged = ImageData(compression=Compression.RLE if depth == 8 else Compression.RAW)
-    merged.set_data([_bytes(together[..., channel]) for channel in range(4)], header)
+    seen = together[..., 3]
+    planes = [_on_white(together[..., channel], seen) for channel in range(3)]
+    merged.set_data([_bytes(plane) for plane in (*planes, seen)], header)
     PSD(
         header=header,
         image_resources=_resources(like),
@@ -159,7 +162,8 @@ def _layer(record: LayerRecord, channels: ChannelDataList, depth: int) -> Layer 
     for info, data, (width, height) in zip(
         record.channel_info, channels, record.channel_sizes, strict=True
     ):
-        raw = data.get_data(width, height, depth)
+        # A mask of one value has no pixels, and no size that psd-tools would unpack.
+        raw = data.get_data(width, height, depth) if width and height else b""
         planes[info.id] = np.frombuffer(raw, _DEPTHS[depth]).reshape(height, width)
     size = (record.height, record.width)
     pixels = np.stack([planes[id] for id in _COLOURS], axis=-1)
@@ -204,7 +208,7 @@ def _resources(like: Photo | Cutout | None) -> ImageResources:
     blocks: dict[Resource, bytes | None] = {}
     if like is not None:
         blocks = {Resource.ICC_PROFILE: like.icc_profile, Resource.EXIF_DATA_1: like.exif}
-        if like.dpi is not None:
+        if like.dpi is not None and max(like.dpi) <= _MAX_DPI:
             across, down = (round(value * 65536) for value in like.dpi)
             units = (_PER_INCH, _INCHES)
             packed = struct.pack(">IHHIHH", across, *units, down, *units)
@@ -213,6 +217,13 @@ def _resources(like: Photo | Cutout | None) -> ImageResources:
         if block is not None:
             found[key] = ImageResource(key=key.value, data=block)
     return found
+
+
+def _on_white(colour: NDArray[Any], alpha: NDArray[Any]) -> NDArray[Any]:
+    """Return C a + (1 - a) white, rounded: so the merged picture is stored, and read by others."""
+    full = np.iinfo(alpha.dtype).max
+    share = alpha.astype(np.float32) / full
+    return np.rint(colour * share + full * (1 - share)).astype(colour.dtype)
 
 
 def _bytes(plane: NDArray[Any]) -> bytes:

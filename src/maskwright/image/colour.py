@@ -33,6 +33,28 @@ def network_rgb(photo: Photo) -> Float32[np.ndarray, "h w 3"]:
         return to_float(photo.pixels)
 
 
+def from_srgb(
+    colours: Float32[np.ndarray, "*size 3"], icc_profile: bytes | None
+) -> Float32[np.ndarray, "*size 3"]:
+    """Return sRGB colours, of [0, 1], in a photo's colour space: the way back of `network_rgb`.
+
+    Without a profile, with one that means sRGB, or with a damaged one, they are returned as they
+    are; else converted with relative colorimetric intent and black point compensation, through 8
+    bit.
+
+    Args:
+        colours: One colour (3,), or a picture (h, w, 3).
+        icc_profile: The profile of the photo.
+    """
+    if icc_profile is None or _means_srgb(icc_profile):
+        return colours
+    eight_bit = from_float(colours if colours.ndim > 1 else colours[None, None], np.uint8)
+    try:
+        return to_float(_to_profile(eight_bit, icc_profile)).reshape(colours.shape)
+    except (ImageCms.PyCMSError, OSError):
+        return colours
+
+
 def to_float(array: NDArray[Any]) -> Float32[np.ndarray, "..."]:
     """Return uint8 or uint16 divided by its full scale; floating point as float32.
 
@@ -90,10 +112,29 @@ def _means_srgb(profile: bytes) -> bool:
 
 def _through_profile(pixels: NDArray[Any], profile: bytes) -> NDArray[Any]:
     """Return (h, w, 3) uint8 pixels of a profile in sRGB."""
+    return _converted(pixels, _opened(profile), _srgb())
+
+
+def _to_profile(pixels: NDArray[Any], profile: bytes) -> NDArray[Any]:
+    """Return (h, w, 3) uint8 pixels of sRGB in a profile."""
+    return _converted(pixels, _srgb(), _opened(profile))
+
+
+def _opened(profile: bytes) -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(BytesIO(profile))
+
+
+def _srgb() -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+
+def _converted(
+    pixels: NDArray[Any], source: ImageCms.ImageCmsProfile, target: ImageCms.ImageCmsProfile
+) -> NDArray[Any]:
     converted = ImageCms.profileToProfile(
         Image.fromarray(pixels),
-        ImageCms.ImageCmsProfile(BytesIO(profile)),
-        ImageCms.createProfile("sRGB"),
+        source,
+        target,
         renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
         outputMode="RGB",
         flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,

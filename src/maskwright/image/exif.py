@@ -5,6 +5,7 @@ A block here begins with its byte order, as a PNG stores it; JPEG puts `Exif\0\0
 """
 
 import struct
+from contextlib import suppress
 from io import BytesIO
 from math import isfinite
 from typing import Any, NamedTuple, SupportsFloat
@@ -31,6 +32,7 @@ _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 _THUMBNAIL_START, _THUMBNAIL_LENGTH = 0x0201, 0x0202
 _PREFIX = b"Exif\0\0"
 _JPEG_START = b"\xff\xd8"
+_DAMAGE = (ValueError, OverflowError, OSError, struct.error)  # a forged offset may be any
 _CM_PER_INCH = 2.54
 _DPI_STEP = 0.013  # a PNG counts in whole dots per metre, half of which is 0.0127 dpi
 # What a TIFF file says about the photo, as opposed to how its pixels are stored.
@@ -96,7 +98,8 @@ def reset(exif: bytes | None) -> bytes | None:
     """Return the block for pixels that are upright now, or None if it is damaged.
 
     Only the orientation is changed, in its place, so that makers' notes stay readable; the
-    thumbnail goes, for it shows the photo as it was, background and all.
+    thumbnail goes, for it shows the photo as it was, background and all. A pointer to a thumbnail
+    that leads nowhere just goes.
     """
     block = bytearray(strip_prefix(exif) or b"")
     stream = BytesIO(block)
@@ -104,7 +107,7 @@ def reset(exif: bytes | None) -> bytes | None:
         layout, first = read_layout(stream)
         main = read_directory(stream, first, layout)
         if main.next:
-            _blank_thumbnail(block, read_directory(stream, main.next, layout), layout)
+            _blank_thumbnail(block, _next_directory(stream, main, layout), layout)
             block[main.end : main.end + 4] = bytes(4)
     except ValueError:
         return None
@@ -119,7 +122,7 @@ def describe(stream: Readable) -> bytes | None:
     try:
         layout, first = read_layout(stream)
         return _rewrite(stream, read_directory(stream, first, layout), layout)
-    except (ValueError, OverflowError, OSError, struct.error):  # a forged offset may be any
+    except _DAMAGE:
         return None
 
 
@@ -162,6 +165,14 @@ def _numbers(exif: bytes | None, tag: int) -> tuple[float | int, ...]:
         return ()
 
 
+def _next_directory(stream: Readable, main: Directory, layout: Layout) -> Directory:
+    """Return the directory behind the main one, an empty one if there is none at its offset."""
+    try:
+        return read_directory(stream, main.next, layout)
+    except ValueError:
+        return Directory({}, 0, 0)
+
+
 def _blank_thumbnail(block: bytearray, directory: Directory, layout: Layout) -> None:
     stream = BytesIO(block)
     entries = directory.entries
@@ -178,17 +189,19 @@ def _rewrite(stream: Readable, directory: Directory, layout: Layout) -> bytes | 
     children = {}
     for tag in DIRECTORIES:
         if tag in directory.entries:
-            at = read_number(stream, directory.entries[tag], layout)
-            children[tag] = read_directory(stream, at, layout).entries
+            # A pointer that leads nowhere costs what it points to, and nothing else.
+            with suppress(*_DAMAGE):
+                at = read_number(stream, directory.entries[tag], layout)
+                children[tag] = _rows(stream, read_directory(stream, at, layout).entries)
     if not main and not children:
         return None
     order = layout.order
     block = bytearray(_empty(order))
     pointers = [_Row(tag, 4, 1, bytes(4)) for tag in children]
     places = _append(block, _rows(stream, main) + pointers, order)
-    for tag, entries in children.items():
+    for tag, rows in children.items():
         struct.pack_into(order + "I", block, places[tag], len(block))
-        _append(block, _rows(stream, entries), order)
+        _append(block, rows, order)
     return bytes(block)
 
 

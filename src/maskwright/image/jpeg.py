@@ -13,7 +13,14 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from maskwright.errors import OutputError
-from maskwright.image.exif import read_dpi, read_orientation, strip_prefix, tidy_dpi, upright_size
+from maskwright.image.exif import (
+    read_dpi,
+    read_orientation,
+    strip_prefix,
+    tidy_dpi,
+    upright_size,
+    with_dpi,
+)
 from maskwright.image.modes import Decoded, from_pillow
 from maskwright.image.photo import Header
 from maskwright.image.stream import Readable, Writable
@@ -26,6 +33,7 @@ _METADATA = {_COMMENT, *range(0xE0, 0xF0)} - {_APP0, _APP14}  # those two tell t
 _EXIF, _ICC = b"Exif\0\0", b"ICC_PROFILE\0"
 _QUALITY = 95
 _MAX_SIDE = 65_535
+_MAX_DENSITY = 65_535  # of JFIF, in whole dots per inch
 _MAX_SEGMENT = 65_533  # bytes that one segment can hold
 
 
@@ -82,6 +90,8 @@ def encode(
 ) -> None:
     """Write (h, w, 1 or 3) uint8 pixels, grey or RGB, as a JPEG of quality 95 without subsampling.
 
+    A density that JFIF cannot hold is written into the EXIF block instead.
+
     Raises:
         OutputError: If there is an alpha, or a side is too long.
     """
@@ -94,6 +104,8 @@ def encode(
         raise OutputError(
             f"a JPEG has sides of at most {_MAX_SIDE} pixels, got {max(pixels.shape)}; write a PNG"
         )
+    if dpi and round(max(dpi)) > _MAX_DENSITY:
+        exif, dpi = with_dpi(exif, dpi), None
     block = _EXIF + exif if exif else b""
     if len(block) > _MAX_SEGMENT:
         logging.getLogger(__name__).info("EXIF of %d bytes does not fit into a JPEG", len(block))

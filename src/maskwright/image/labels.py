@@ -7,14 +7,18 @@ import numpy as np
 from jaxtyping import Int32
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from maskwright.errors import ImageError
+from maskwright.image.io import read_header, read_photo
 from maskwright.image.photo import DEFAULT_MAX_PIXELS, check_pixel_count
 from maskwright.image.quiet import without_pillows_limit
 from maskwright.image.source import open_source, reading, recognise
 
 _LOSSLESS = ("PNG", "BMP", "TIFF")
 _MODES = ("1", "L", "LA", "P", "PA", "I", "I;16", "I;16B", "I;16L", "RGB", "RGBA")
+_CUT_MODES = ("LA", "RGB", "RGBA")  # those to which Pillow cuts what is deeper than 8 bit
+_SAMPLE_FORMAT, _SIGNED = 339, 2
 
 
 def read_labels(
@@ -26,7 +30,8 @@ def read_labels(
     coloured picture gives r + 256 g + 65536 b, so that equal colours are equal numbers, black 0.
 
     Raises:
-        ImageError: If it is missing, damaged, a JPEG, or partly transparent.
+        ImageError: If it is missing, damaged, a JPEG, partly transparent, in colours of 16 bit, or
+            holds 2^31 or more.
         ImageTooLargeError: If its header announces more than `max_pixels` pixels.
     """
     values, name = _stored(source, max_pixels)
@@ -79,9 +84,37 @@ def _stored(source: str | os.PathLike[str] | bytes, max_pixels: int) -> tuple[ND
                     f"{name}: labels must be whole numbers, got the mode {image.mode};"
                     " export them as PNG"
                 )
+            if image.mode in _CUT_MODES and read_header(source).bit_depth > 8:
+                return _deep(source, max_pixels), name
             with without_pillows_limit(size):
                 values = np.asarray(image)
+            _check_range(image, values, name)
     return _without_alpha(values, image.mode, name), name
+
+
+def _deep(source: str | os.PathLike[str] | bytes, max_pixels: int) -> NDArray[Any]:
+    """Return the grey of a picture deeper than 8 bit that has more channels than that."""
+    photo = read_photo(source, max_pixels=max_pixels)
+    values = photo.pixels
+    if photo.alpha is not None:
+        values = _without_alpha(np.dstack([values, photo.alpha]), "RGBA", photo.source)
+    if (values[..., :1] != values[..., 1:]).any():
+        raise ImageError(
+            f"{photo.source}: labels in colour must have 8 bit, got {photo.bit_depth};"
+            " export them as PNG of 8 bit, or in grey"
+        )
+    return values[..., 0]
+
+
+def _check_range(image: Image.Image, values: NDArray[Any], name: str) -> None:
+    """Refuse unsigned numbers that Pillow has made negative."""
+    if image.mode != "I" or not isinstance(image, TiffImageFile) or values.min() >= 0:
+        return
+    if image.tag_v2.get(_SAMPLE_FORMAT, (1,))[0] != _SIGNED:
+        raise ImageError(
+            f"{name}: labels must be less than 2^31, got {values.view(np.uint32).max()};"
+            " number them anew"
+        )
 
 
 def _without_alpha(values: NDArray[Any], mode: str, name: str) -> NDArray[Any]:

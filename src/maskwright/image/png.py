@@ -66,7 +66,11 @@ def decode(stream: Readable) -> Decoded:
     if bit_depth == 16:
         decoded = from_array(_decode_16_bit(plain, colour_type, told.get(b"tRNS")))
     else:
-        decoded = from_pillow(PngImageFile(BytesIO(plain)), None)
+        image = PngImageFile(BytesIO(plain))
+        if colour_type == _GREY and bit_depth in {2, 4} and "transparency" in image.info:
+            # Pillow scales the pixels to 8 bit, and not the grey that is declared transparent.
+            image.info["transparency"] *= 255 // (2**bit_depth - 1)
+        decoded = from_pillow(image, None)
     block = strip_prefix(told.get(b"eXIf"))
     return decoded._replace(
         icc_profile=_profile(told.get(b"iCCP")),
