@@ -271,6 +271,14 @@ def test_masks_are_saved_whole_and_replaced_only_if_they_are_ours(talk, folder):
     assert left == {"photo.png", "other.png", "mask.png", "new.png"}
 
 
+def test_the_photo_itself_is_never_replaced(talk, folder):
+    before = (folder / "photo.png").read_bytes()
+    lines = [{"x": 100, "y": 60}, {"save": "photo.png"}, {"save": f"{folder}/./photo.png"}]
+    _, answers = talk(lines, "--overwrite")
+    assert all("would replace the photo itself" in answer["error"] for answer in answers[1:])
+    assert (folder / "photo.png").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     "line,message",
     [

@@ -13,6 +13,7 @@ from maskwright.formats.annotated import Annotated
 from maskwright.formats.coco import write_coco
 from maskwright.formats.label_map import write_label_map
 from maskwright.formats.labelme import write_labelme
+from maskwright.formats.palette import write_palette
 from maskwright.formats.panoptic import write_panoptic
 from maskwright.formats.yolo import write_yolo
 from maskwright.models import mask2former
@@ -221,6 +222,24 @@ def test_predictions_are_found_by_name_and_foreign_classes_left_out(folder, caps
     assert (report["images"], report["failed"]) == (2, 0)
     assert {report[key] for key in KEYS[task]} == {1.0}
     assert "does not know 1 classes of the predictions, which are left out: zebra" in err
+
+
+def test_a_picture_of_nothing_found_is_scored_as_nothing_found(folder, capsys):
+    items = [Annotated("a.png", segmentation("semantic"))]
+    items.append(Annotated("b.png", Segmentation(SIZE, "semantic", CLASSES.names, ())))
+    for item in items:
+        write_palette(folder / "palette" / item.name, item.segmentation)
+        write_label_map(folder / "maps" / item.name, item.segmentation)
+    scores = []
+    for place in ("palette", "maps"):
+        assert asked("semantic", "--predictions", place, "--json", "-") == 0
+        report = json.loads(capsys.readouterr().out)
+        assert (report["images"], report["failed"]) == (2, 0)
+        scores.append({key: report[key] for key in KEYS["semantic"]})
+    assert scores[0] == scores[1] and scores[0]["miou"] == 0.5
+    (folder / "semantic" / "b.png").write_bytes((folder / "palette" / "b.png").read_bytes())
+    assert asked("semantic", "--predictions", "palette") == 2  # as truth it is a slip
+    assert "labels must have a class somewhere" in capsys.readouterr().err
 
 
 def test_the_numbers_of_yolo_are_those_of_its_own_list(folder, capsys):

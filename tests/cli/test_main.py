@@ -136,6 +136,33 @@ def test_an_interrupt_is_one_line_and_exits_130(monkeypatch, capsys):
     assert "maskwright: interrupted" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("left", "code", "told"),
+    [(None, 0, ""), (0, 0, ""), (4, 4, ""), ("no\ndata", 2, "maskwright: no data\n")],
+)
+def test_a_program_that_leaves_by_itself_keeps_its_word(monkeypatch, capsys, left, code, told):
+    monkeypatch.setattr(main, "app", raises(SystemExit(left)))
+    assert run(["train", "recipe.py"]) == code
+    print("still heard")
+    assert capsys.readouterr() == ("still heard\n", told)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "flag"),
+    [
+        (["cutout", "a.jpg", "--mask", "", "-o", "x.png"], "--mask"),
+        (["cutout", "a.jpg", "--mask=", "-o", "x.png"], "--mask"),
+        (["click", "a.jpg", "--point", "1,1", "-o", ""], "-o"),
+        (["cutout", ""], "cutout"),
+        ([""], "maskwright"),
+    ],
+)
+def test_an_empty_text_is_no_value(capsys, arguments, flag):
+    assert run(arguments) == 1
+    line = f"maskwright: expected a value after {flag}, got an empty text; is it set?\n"
+    assert capsys.readouterr().err == line
+
+
 def test_a_warning_is_one_line_and_quiet_hides_it(monkeypatch, capsys):
     import warnings
 

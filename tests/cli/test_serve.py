@@ -89,6 +89,7 @@ def test_wrong_use_is_said_at_once(tmp_path, folder, capsys):
     for arguments, line in (
         ([str(tmp_path / "nix")], "expected a folder of photos, there is no"),
         ([str(folder), "--model", "nix"], "expected a model's name or a .safetensors file"),
+        ([str(folder), "--segment-model", "nix"], "expected a model's name or a .safetensors file"),
         ([str(folder), "--max-pixels", "many"], "--max-pixels must be a number of pixels"),
         ([str(folder), "--import", str(tmp_path / "x")], "expected annotations, there is no"),
         ([str(folder), "--port", "70000"], "invalid value for '--port'"),

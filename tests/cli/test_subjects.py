@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,15 @@ def test_all_is_a_file_for_each_thing(cutout, segment_weights, here):
     for number, subject in enumerate(every, start=1):
         alpha = read_photo(here / "out" / f"photo.{number}-person.png").alpha
         assert (alpha == 255).any() and not (alpha[~subject.mask()] == 255).any()
+
+
+def test_all_tells_the_files_that_it_wrote(cutout, here, capsys):
+    assert cutout("-o", "out", "--all", "--band", 1, "--json") == 0
+    (row,) = json.loads(capsys.readouterr().out)["items"]
+    assert sorted(row["outputs"]) == sorted(str(p.relative_to(here)) for p in here.glob("out/*"))
+    assert cutout("-o", "one.png", "--band", 1, "--json") == 0
+    (row,) = json.loads(capsys.readouterr().out)["items"]
+    assert row["output"] == "one.png" and "outputs" not in row
 
 
 def test_an_output_of_all_that_exists_is_kept_and_nothing_is_written(cutout, here, capsys):

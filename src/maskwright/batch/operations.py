@@ -112,8 +112,8 @@ class Operation(Protocol):
     def shared(self) -> Shared | None:
         """Return what the results of all photos need beside them; None if that is nothing."""
 
-    def measure(self) -> str:
-        """Return what the uncertainty in the report is."""
+    def measure(self) -> str | None:
+        """Return what the uncertainty in the report is; None if there is none."""
 
     def decode(self, photo: Source, hint: Source | None) -> Any:
         """Return what the networks need."""
@@ -404,10 +404,10 @@ class Segmenting:
         content = yolo.names_text(classes).encode()
         return Shared(NAMES, content, lambda found: yolo.lists_names(found, classes))
 
-    def measure(self) -> str:
-        """Return what `doubt` is."""
+    def measure(self) -> str | None:
+        """Return what `doubt` is; semantic segments have no score."""
         if self.task == "semantic":
-            return "none: semantic segments have no score"
+            return None
         if self.task == "instance":
             return "1 - mean score of the objects; 1 without any"
         return "1 - mean score of the pixels, where void counts 0"
@@ -538,9 +538,8 @@ class Embedding:
     def shared(self) -> None:
         """Return None: each file of features is whole by itself."""
 
-    def measure(self) -> str:
-        """Return that there is none."""
-        return "none: nothing is decided yet"
+    def measure(self) -> None:
+        """Return None: nothing is decided yet."""
 
     def decode(self, photo: Source, hint: Source | None) -> Photo:
         """Return the photo."""

@@ -13,12 +13,12 @@ from maskwright.image.source import display_name
 from maskwright.runs.manifest import FAILED, Manifest, Row
 
 
-def headline(summary: Summary, measure: str) -> dict[str, Any]:
+def headline(summary: Summary, measure: str | None) -> dict[str, Any]:
     """Return counts, time and rate, as JSON values.
 
     Args:
         summary: Of the run.
-        measure: What the uncertainty is.
+        measure: What the uncertainty is; None if there is none.
     """
     progress = summary.progress
     return {
@@ -30,7 +30,7 @@ def headline(summary: Summary, measure: str) -> dict[str, Any]:
     }
 
 
-def write_report(file: Path, manifest: Manifest, summary: Summary, measure: str) -> None:
+def write_report(file: Path, manifest: Manifest, summary: Summary, measure: str | None) -> None:
     """Write the JSON: what `headline` returns, and `items`, worst first.
 
     Raises:

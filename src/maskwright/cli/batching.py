@@ -219,7 +219,7 @@ def _code(summary: "Summary") -> int:
     return FAILED if summary.counts["failed"] or summary.counts["queued"] else DONE
 
 
-def _conclude(summary: "Summary", worst: list[str], measure: str, report: Path) -> None:
+def _conclude(summary: "Summary", worst: list[str], measure: str | None, report: Path) -> None:
     counts = summary.counts
     left = counts["queued"] + counts["running"]
     told = f"{counts['done']} done, {counts['failed']} failed"
@@ -227,7 +227,8 @@ def _conclude(summary: "Summary", worst: list[str], measure: str, report: Path) 
     if summary.problem is not None:
         print(f"stopped: {summary.problem}", file=sys.stderr)
     elif worst:
-        print(f"worst first; uncertainty is the {measure}", file=sys.stderr)
+        meaning = f"; uncertainty is the {measure}" if measure else ""
+        print(f"worst first{meaning}", file=sys.stderr)
         for line in worst:
             print(f"  {line}", file=sys.stderr)
     print(f"{told}{rest}; {report}", file=sys.stderr)

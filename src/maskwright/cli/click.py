@@ -120,7 +120,7 @@ def click(
     if not quiet:
         seconds = time.perf_counter() - started
         print(f"{photo}: ready after {seconds:.1f} s on {clicker().device}", file=sys.stderr)
-    last = hold_dialogue(session, picture, overwrite=overwrite)
+    last = hold_dialogue(session, picture, source=items[0].source, overwrite=overwrite)
     if output is None:
         return DONE
     if session.is_untouched(last):

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from numbers import Real
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskwright.cli.pictures import OPAQUE
@@ -33,6 +34,7 @@ class Dialogue:
     Attributes:
         session: Answers about the photo's objects.
         photo: The photo.
+        source: Its path, which is never written to.
         overwrite: Whether files that were there before may be replaced.
         object: The number of the object that messages are about.
         saved: The files that were written, which may be replaced.
@@ -40,6 +42,7 @@ class Dialogue:
 
     session: "Session"
     photo: "Photo"
+    source: str
     overwrite: bool
     object: int = 1
     saved: set[str] = field(default_factory=set)
@@ -65,13 +68,15 @@ class Dialogue:
         """Write the mask of an object as a grey picture.
 
         Raises:
-            UsageError: If there is no mask yet, or the file cannot be one.
+            UsageError: If there is no mask yet, or the file cannot be one, or is the photo itself.
             OutputError: If the file exists and may not be replaced, or cannot be written.
         """
         from maskwright.image.io import write_image
 
         if not isinstance(path, str) or not path.lower().endswith(OPAQUE):
             raise UsageError(f"save must name a file that ends with {', '.join(OPAQUE)}")
+        if Path(path).resolve() == Path(self.source).resolve():
+            raise UsageError(f"{path} would replace the photo itself; name another file")
         if self.session.is_untouched(number):
             raise UsageError(f"there is no mask of object {number} to save; click first")
         answer = self.session.answer(number)
@@ -82,9 +87,9 @@ class Dialogue:
         return answer
 
 
-def hold_dialogue(session: "Session", photo: "Photo", *, overwrite: bool) -> int:
+def hold_dialogue(session: "Session", photo: "Photo", *, source: str, overwrite: bool) -> int:
     """Answer the lines of standard input until it ends; returns the object spoken of last."""
-    dialogue = Dialogue(session, photo, overwrite)
+    dialogue = Dialogue(session, photo, source, overwrite)
     for line in sys.stdin.buffer:
         print(json.dumps(dialogue.answer(line)), flush=True)
     return dialogue.object

@@ -4,8 +4,10 @@ Exit codes: 0 done, 1 wrong use, 2 an item failed, 3 refused (licence, memory), 
 An error is one line on standard error; -v -v or MASKWRIGHT_DEBUG=1 adds the traceback.
 """
 
+import errno
 import logging
 import os
+import re
 import sys
 import traceback
 import warnings
@@ -124,11 +126,14 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Return the exit code of one command; errors are printed as one line."""
     try:
+        _refuse_empty(arguments)
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             code = app(arguments or ["--help"], standalone_mode=False, prog_name="maskwright")
         sys.stdout.flush()
-    except (BrokenPipeError, SystemExit):  # `| head` has seen enough; typer exits on it by itself
+    except (BrokenPipeError, SystemExit) as error:
+        if isinstance(error, SystemExit) and not _is_closed_pipe(error.__context__):
+            return _left(error)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (KeyboardInterrupt, typer.Abort):
@@ -138,6 +143,31 @@ def run(arguments: list[str]) -> int:
     if code == INTERRUPTED:
         print("maskwright: interrupted; nothing unfinished was left behind", file=sys.stderr)
     return code if isinstance(code, int) else 0
+
+
+def _refuse_empty(arguments: list[str]) -> None:
+    """Refuse values without a character, which a shell makes of a variable that is not set.
+
+    Raises:
+        UsageError: If there is one; names what stands before it.
+    """
+    for at, argument in enumerate(arguments):
+        if not argument or re.fullmatch(r"--[a-z-]+=", argument):
+            flag = argument.rstrip("=") or (arguments[at - 1] if at else "maskwright")
+            raise UsageError(f"expected a value after {flag}, got an empty text; is it set?")
+
+
+def _is_closed_pipe(error: BaseException | None) -> bool:
+    """Say whether `| head` has seen enough: typer exits on that by itself."""
+    return isinstance(error, OSError) and error.errno == errno.EPIPE
+
+
+def _left(exit: SystemExit) -> int:
+    """Return the code of a program, such as a recipe, that left by itself; tell its message."""
+    if exit.code is None or isinstance(exit.code, int):
+        return exit.code or 0
+    print(f"maskwright: {' '.join(str(exit.code).split())}", file=sys.stderr)
+    return FAILED
 
 
 def _tell(error: Exception) -> int:

@@ -21,7 +21,7 @@ from maskwright.cli.pictures import (
     write_item,
 )
 from maskwright.cli.pointing import BoxText, Points
-from maskwright.cli.progress import do_items
+from maskwright.cli.progress import Made, do_items
 from maskwright.cli.subjects import (
     DEFAULT_SEGMENTER,
     Categories,
@@ -206,14 +206,16 @@ def cutout(
         pixels = on_backdrop(cut) if on_backdrop else cut.rgba
         write_item(item, at_depth(pixels, photo, bit_depth), like=cut, overwrite=overwrite)
 
-    def work(item: Item) -> str:
+    def work(item: Item) -> Made:
         photo = read_item(item, max_pixels, overwrite=overwrite)
-        if every and isinstance(hints, SubjectHints):
-            for target, trimap in hints.trimaps(item, photo, overwrite=overwrite):
-                write(replace(item, target=target), photo, trimap)
-        else:
+        if not every or not isinstance(hints, SubjectHints):
             write(item, photo, hints.trimap(item, photo))
-        return str(matter().device)
+            return Made(str(matter().device))
+        targets = []
+        for target, trimap in hints.trimaps(item, photo, overwrite=overwrite):
+            write(replace(item, target=target), photo, trimap)
+            targets.append(target)
+        return Made(str(matter().device), tuple(targets))
 
     return do_items(items, work, quiet=quiet, as_json=json)
 

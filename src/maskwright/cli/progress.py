@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from maskwright.cli.items import PIPE, Item
 from maskwright.errors import RefusedError, UsageError
@@ -17,21 +18,35 @@ DONE, WRONG_USE, FAILED, REFUSED = 0, 1, 2, 3
 log = logging.getLogger(__name__)
 
 
+class Made(NamedTuple):
+    """What was made of one photo: on which device, and its files if they are not the target."""
+
+    device: str
+    outputs: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one photo, on which device; `error` is None where all went well."""
+    """What became of one photo; `error` is None where all went well."""
 
     photo: str
     output: str
     seconds: float
-    device: str | None = None
+    made: Made | None = None
     error: str | None = None
     was_refused: bool = False
+
+    def places(self) -> str:
+        """Return where the results are, for people."""
+        assert self.made is not None
+        if self.output == PIPE:
+            return "standard output"
+        return ", ".join(self.made.outputs or (self.output,))
 
 
 def do_items(
     items: Sequence[Item],
-    work: Callable[[Item], str],
+    work: Callable[[Item], Made | str],
     *,
     quiet: bool,
     as_json: bool,
@@ -41,7 +56,7 @@ def do_items(
 
     Args:
         items: What to do.
-        work: Does one and returns the device it used; raises if it cannot.
+        work: Does one and returns what it made, or just the device; raises if it cannot.
         quiet: Tell errors only.
         as_json: Print a report on standard output at the end.
         finish: Writes what belongs to all items together; if it cannot, all of them failed.
@@ -59,19 +74,20 @@ def do_items(
             if outcome.error:
                 say(outcome.error)
             elif not quiet:
-                place = "standard output" if outcome.output == PIPE else outcome.output
-                say(f"{place} ({outcome.seconds:.1f} s on {outcome.device})")
+                assert outcome.made is not None
+                say(f"{outcome.places()} ({outcome.seconds:.1f} s on {outcome.made.device})")
             advance()
     if finish:
         outcomes = _finished(outcomes, finish)
     return _conclude(outcomes, quiet=quiet, as_json=as_json)
 
 
-def _do(item: Item, work: Callable[[Item], str]) -> Outcome:
+def _do(item: Item, work: Callable[[Item], Made | str]) -> Outcome:
     start = time.perf_counter()
-    device, error, was_refused = None, None, False
+    made, error, was_refused = None, None, False
     try:
-        device = work(item)
+        found = work(item)
+        made = Made(found) if isinstance(found, str) else found
     except Exception as problem:
         if ends_run(problem):
             raise
@@ -80,7 +96,7 @@ def _do(item: Item, work: Callable[[Item], str]) -> Outcome:
     if error and item.source != PIPE and item.name.name not in error:
         error = f"{item.source}: {error}"
     seconds = time.perf_counter() - start
-    return Outcome(item.source, item.target, seconds, device, error, was_refused)
+    return Outcome(item.source, item.target, seconds, made, error, was_refused)
 
 
 def _finished(outcomes: list[Outcome], finish: Callable[[], None]) -> list[Outcome]:
@@ -111,8 +127,9 @@ def _conclude(outcomes: Sequence[Outcome], *, quiet: bool, as_json: bool) -> int
                 "status": "failed" if outcome.error else "done",
                 "error": outcome.error,
                 "seconds": round(outcome.seconds, 3),
-                "device": outcome.device,
+                "device": outcome.made.device if outcome.made else None,
             }
+            | ({"outputs": outcome.made.outputs} if outcome.made and outcome.made.outputs else {})
             for outcome in outcomes
         ]
         report = {"done": len(outcomes) - failed, "failed": failed, "items": rows}

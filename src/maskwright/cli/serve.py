@@ -166,6 +166,8 @@ def _loaders(
 
     for name in (click, *([matte] if matte else [])):
         check_model(name, commercial=commercial)
+    # The default may be absent from a page that must be commercial: it is told when asked for.
+    check_model(segment, commercial=commercial and segment != SEGMENT_MODEL)
     embedded = [row.name for row in list_weights() if row.task == "matting" and row.embedded]
     names = dict.fromkeys([*([matte] if matte else []), *([] if commercial else embedded)])
     terms = {"commercial": commercial, "offline": offline}

@@ -23,17 +23,21 @@ class LabelFiles:
     Attributes:
         files: Their paths.
         classes: Which number is which class.
+        may_be_void: As for `read_class_map`.
     """
 
     files: tuple[Path, ...]
     classes: ClassList
+    may_be_void: bool = False
 
     def read(self, index: int) -> Labels:
         """Return the classes of one, 255 where it is void; see `read_class_map`."""
-        return read_class_map(self.files[index], classes=self.classes)
+        return read_class_map(self.files[index], classes=self.classes, may_be_void=self.may_be_void)
 
 
-def label_folder(images: Path, labels: Path, classes: ClassList) -> TruthSet:
+def label_folder(
+    images: Path, labels: Path, classes: ClassList, *, may_be_void: bool = False
+) -> TruthSet:
     """Return photos with label pictures of their names, whatever the suffix; folders within both.
 
     Values are those of the class list, 255 is void. In many sets, as in SegNet's CamVid, so is
@@ -43,37 +47,38 @@ def label_folder(images: Path, labels: Path, classes: ClassList) -> TruthSet:
         images: Folder of photos.
         labels: Folder of label pictures.
         classes: Which number is which class.
+        may_be_void: As for `read_class_map`.
 
     Raises:
         DataError: If a folder is empty, or a photo or labels lack their partner; names them.
     """
     photos, files = paired(files_by_name(images, SUFFIXES), files_by_name(labels, _LABELS))
-    return TruthSet("semantic", classes, photos, _Lenient(files, classes).read, each(files))
+    strict = LabelFiles(files, classes, may_be_void)
+    return TruthSet("semantic", classes, photos, _Lenient(strict).read, each(files))
 
 
 @dataclass(frozen=True)
 class _Lenient:
     """Label pictures whose void may be the number after the last class."""
 
-    files: tuple[Path, ...]
-    classes: ClassList
+    strict: LabelFiles
 
     def read(self, index: int) -> Labels:
-        strict = LabelFiles(self.files, self.classes)
-        after = len(self.classes)
-        if self.classes.numbers != tuple(range(after)) or after >= VOID:
+        strict, classes = self.strict, self.strict.classes
+        after = len(classes)
+        if classes.numbers != tuple(range(after)) or after >= VOID:
             return strict.read(index)
         try:
             return strict.read(index)
         except DataError:
-            wider = replace(self.classes, void=(*self.classes.void, after))
+            wider = replace(classes, void=(*classes.void, after))
             try:
-                found = LabelFiles(self.files, wider).read(index)
+                found = replace(strict, classes=wider).read(index)
             except DataError:
                 found = None
             if found is None:
                 raise
-        _warn_once(self.files[index].parent, after)
+        _warn_once(strict.files[index].parent, after)
         return found
 
 

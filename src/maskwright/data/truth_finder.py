@@ -28,6 +28,7 @@ def open_truth(
     *,
     task: str,
     classes: ClassList | None = None,
+    may_be_void: bool = False,
 ) -> TruthSet:
     """Return the ground truth for photos.
 
@@ -42,6 +43,7 @@ def open_truth(
         labels: A file or folder.
         task: "panoptic", "instance" or "semantic".
         classes: The classes, found by name where files have names.
+        may_be_void: Whether a label picture may be void everywhere.
 
     Raises:
         DataError: If labels are damaged, missing, or of no known form; names them.
@@ -65,7 +67,9 @@ def open_truth(
             "--classes"
         )
     if kind == "pictures":
-        return label_folder(photos, place, known) if task == "semantic" else _refused(place, task)
+        if task != "semantic":
+            raise _classes_only(place, task)
+        return label_folder(photos, place, known, may_be_void=may_be_void)
     found = _per_photo(photos, place, kind=kind, task=task, classes=known, listed=listed)
     beside_all = (names,) if names else ()
     return replace(found, files=tuple((*files, *beside_all) for files in found.files))
@@ -100,7 +104,7 @@ def open_predictions(
     else:
         names = _names_in(place, kind)
         own = ClassList(names) if names else truth
-    return open_truth(images, place, task=task, classes=own)
+    return open_truth(images, place, task=task, classes=own, may_be_void=True)
 
 
 def _names_in(place: Path, kind: str) -> tuple[str, ...]:
@@ -227,8 +231,8 @@ def _coco_table(place: Path, task: str) -> Path | None:
     return tables[0] if tables else None
 
 
-def _refused(place: Path, task: str) -> TruthSet:
-    raise DataError(
+def _classes_only(place: Path, task: str) -> DataError:
+    return DataError(
         f"{display_name(place)}: {task} labels must tell objects apart, got label pictures of"
         " classes; use COCO's JSON, labelme's, YOLO's or what maskwright segment writes"
     )

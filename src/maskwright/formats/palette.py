@@ -96,7 +96,11 @@ def read_palette(
 
 
 def read_class_map(
-    file: str | os.PathLike[str], *, classes: ClassList, size: tuple[int, int] | None = None
+    file: str | os.PathLike[str],
+    *,
+    classes: ClassList,
+    size: tuple[int, int] | None = None,
+    may_be_void: bool = False,
 ) -> Int32[np.ndarray, "h w"]:
     """Return the category id of each pixel of a label picture, 255 where it is void.
 
@@ -104,9 +108,11 @@ def read_class_map(
         file: Its path: PNG, BMP or TIFF; with a palette its index counts, not its colour.
         classes: Which number is which class, and which are void.
         size: Height and width it must have, those of the upright photo; None does not check.
+        may_be_void: Whether it may be void everywhere, as a prediction may that found nothing.
 
     Raises:
-        DataError: If it has another size, a label that is neither class nor void, or void only.
+        DataError: If it has another size, a label that is neither class nor void, or void only
+            where it may not.
         ImageError: If it cannot be read, or is a JPEG, which would change labels.
     """
     name, stored = display_name(file), read_labels(file)
@@ -119,7 +125,7 @@ def read_class_map(
         labels = classes.classes_of(stored)
     except UsageError as error:
         raise DataError(f"{name}: {error}; check the list of classes") from error
-    if (labels == VOID).all():
+    if not may_be_void and (labels == VOID).all():
         values = ", ".join(map(str, np.unique(stored).tolist()))
         raise DataError(
             f"{name}: labels must have a class somewhere, got void ({values}) everywhere;"

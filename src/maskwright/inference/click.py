@@ -16,7 +16,7 @@ from torch import Tensor
 
 from maskwright.data.reference import unknown_map, with_prediction
 from maskwright.errors import UsageError
-from maskwright.image.io import PhotoSource, read_mask, read_photo
+from maskwright.image.io import DEFAULT_MAX_PIXELS, PhotoSource, read_mask, read_photo
 from maskwright.inference.answer import Answer as Answer
 from maskwright.inference.device import pick_device, pick_dtype, pick_encoding_dtype
 from maskwright.inference.enlarge import enlarged_mask
@@ -143,7 +143,9 @@ class Clicker:
             TrimapError: If it has another size, or is no mask.
             ImageError: If it cannot be read.
         """
-        given = read_mask(mask, features.size)
+        height, width = features.size  # whose photo was read: its mask may be as large
+        limit = max(DEFAULT_MAX_PIXELS, height * width)
+        given = read_mask(mask, features.size, max_pixels=limit)
         scale = features.scale
         reference = with_prediction(unknown_map(scale.padded), scale.mask(given))
         return Answer(features.image, scale, reference, given=given)
