@@ -224,6 +224,18 @@ def test_predictions_are_found_by_name_and_foreign_classes_left_out(folder, caps
     assert "does not know 1 classes of the predictions, which are left out: zebra" in err
 
 
+def test_objects_of_wrong_classes_alone_score_nothing(folder, capsys):
+    for name in "ab":
+        found = segmentation("instance")
+        names = ("zebra", "fox", "cow", "emu")
+        segments = [replace(s, category=names[s.category_id]) for s in found.segments]
+        found = Segmentation(SIZE, "instance", names, tuple(segments))
+        write_labelme(folder / "found" / f"{name}.json", Annotated(f"{name}.png", found))
+    assert asked("instance", "--predictions", "found", "--json", "-") == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["ap"] == 0 and "does not know 3 classes of the predictions" in err
+
+
 def test_a_picture_of_nothing_found_is_scored_as_nothing_found(folder, capsys):
     items = [Annotated("a.png", segmentation("semantic"))]
     items.append(Annotated("b.png", Segmentation(SIZE, "semantic", CLASSES.names, ())))

@@ -438,7 +438,10 @@ def test_yolo_brings_its_own_classes_and_its_folder_can_be_named(tmp_path):
     ("write", "names"),
     [
         (lambda f, item: write_coco(f / "c.json", [item]), CLASSES.names),
-        (lambda f, item: write_labelme(f / "a.json", item), ("car",)),
+        (
+            lambda f, item: write_labelme(f / "a.json", item),
+            ("car", "cow"),
+        ),  # what may be found, too
         (lambda f, item: write_yolo(f, [item]), CLASSES.names),
         (lambda f, item: write_label_map(f / "a.png", item.segmentation), CLASSES.names),
     ],

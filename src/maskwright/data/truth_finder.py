@@ -103,6 +103,8 @@ def open_predictions(
         own = None if _has_categories(place) else truth
     else:
         names = _names_in(place, kind)
+        if kind == "labelme":  # which names what occurs: the others may be known, but not found
+            names += tuple(name for name in truth.names if name not in names)
         own = ClassList(names) if names else truth
     return open_truth(images, place, task=task, classes=own, may_be_void=True)
 
