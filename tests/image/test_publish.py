@@ -124,7 +124,7 @@ def test_a_link_that_leads_nowhere_may_be_replaced_or_not(tmp_path):
 def test_a_place_that_cannot_be_written_to_is_one_clear_error(tmp_path, name):
     (tmp_path / "file").write_bytes(b"")
     with (
-        pytest.raises(OutputError, match="expected a place to write, got an error: ") as caught,
+        pytest.raises(OutputError, match="expected a place to write, ") as caught,
         atomic_write(tmp_path / name, overwrite=True) as stream,
     ):
         stream.write(b"new")
@@ -149,7 +149,22 @@ def test_a_folder_without_permission_is_one_clear_error(tmp_path):
     if os.access(folder, os.W_OK):
         pytest.skip("this user may write anywhere")
     with (
-        pytest.raises(OutputError, match="Permission denied"),
+        pytest.raises(OutputError, match="nothing may be written"),
         atomic_write(folder / "result.png", overwrite=False),
     ):
         pass
+
+
+def test_a_place_is_checked_before_any_work(tmp_path, monkeypatch):
+    check_target(tmp_path / "new" / "newer" / "a.png", overwrite=False)  # can be made
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OutputError, match="a.png: expected a place to write, .*file is a file"):
+        check_target(tmp_path / "file" / "a.png", overwrite=True)
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: path != tmp_path
+    )  # root may write anywhere
+    with pytest.raises(
+        OutputError, match="a.png: expected a place to write, nothing may be written"
+    ):
+        check_target(tmp_path / "new" / "a.png", overwrite=True)
+    assert os.listdir(tmp_path) == ["file"]

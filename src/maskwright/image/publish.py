@@ -65,12 +65,14 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> None:
     """Refuse, before any work is done, a name that could not be written to.
 
     Raises:
-        OutputError: If it is a folder or device, or a file that may not be replaced.
+        OutputError: If it is a folder or device, or a file that may not be replaced; or if its
+            folder, or the one in which that would be made, may not be written to.
     """
     name = display_name(path)
     try:
         mode = os.lstat(path).st_mode
     except (OSError, ValueError):
+        _check_place(Path(path), name)
         return
     with suppress(OSError):
         mode = os.stat(path).st_mode
@@ -79,6 +81,17 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> None:
         raise OutputError(f"{name}: expected the name of a file, got {kind}; choose another name")
     if not overwrite:
         raise OutputError(f"{name}: exists already; allow replacing it with --overwrite")
+
+
+def _check_place(path: Path, name: str) -> None:
+    folder = next((above for above in path.absolute().parents if above.exists()), Path.cwd())
+    if not folder.is_dir():
+        raise OutputError(f"{name}: expected a place to write, {display_name(folder)} is a file")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(
+            f"{name}: expected a place to write, nothing may be written in {display_name(folder)};"
+            " choose another folder"
+        )
 
 
 def _create(path: Path) -> BufferedWriter:
