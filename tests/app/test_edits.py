@@ -209,6 +209,8 @@ def test_there_may_be_so_many_objects():
         {"type": "lasso", "object": 1, "points": [[1, 1, 1]] * 3},
         {"type": "brush", "object": 1, "points": [[1, 1]], "radius": 0},
         {"type": "paint_trimap", "object": 1, "points": [[1, 1]], "radius": 3, "value": 5},
+        {"type": "paint_trimap", "object": 1, "points": [[1, 1]], "radius": 3, "value": False},
+        {"type": "paint_trimap", "object": 1, "points": [[1, 1]], "radius": 3, "value": 128.0},
         {"type": "refine", "object": 1, "band": 0},
         {"type": "refine", "object": 1, "band": "3%"},
         {"type": "settings", "values": {"x": [1]}},

@@ -122,6 +122,16 @@ def test_edges_are_refined_by_the_network_named_and_alphas_joined(tmp_path):
     assert read_photo(tmp_path / "a.b.png").alpha[10, 30] == 191
 
 
+@pytest.mark.parametrize("format", ["png", "alpha"])
+def test_what_is_transparent_stays_so(tmp_path, format):
+    alpha = np.full(SIZE, 255, np.uint8)
+    alpha[:, :10], alpha[:, 10:20] = 0, 128
+    (file,) = export(tmp_path, ONE, replace(PHOTO, alpha=alpha), format=format)
+    found = read_photo(file)
+    shown = found.alpha if format == "png" else found.pixels[..., 0]
+    np.testing.assert_array_equal(shown, np.where(DOG, alpha, 0))
+
+
 def test_decontamination_is_by_an_amount(tmp_path):
     pixels = np.full((*SIZE, 3), 30, np.uint8)
     pixels[DOG] = 220

@@ -1,4 +1,5 @@
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -32,6 +33,14 @@ def test_what_cannot_be_read_is_left_out_and_said_once(gallery, folder, caplog):
     assert len([line for line in caplog.messages if "broken.png" in line]) == 1
     Image.new("RGB", (3, 3)).save(folder / "broken.png")
     assert "broken.png" in names(gallery)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_that_are_no_text_are_left_out_and_said_once(gallery, folder, caplog):
+    Image.new("RGB", (3, 3)).save(os.fsencode(folder) + b"/caf\xe9.png", "PNG")
+    assert names(gallery) == names(gallery) == ["a.png", "b.jpg", "more/c d.png"]
+    assert [line for line in caplog.messages if "is not in UTF-8; rename it" in line] != []
+    assert len(caplog.messages) == 1
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -367,6 +368,35 @@ def test_previews_are_at_most_as_large_as_asked(ellipse, client):
     assert (near == small).mean() > 0.9
 
 
+def test_what_is_transparent_is_so_in_previews(client, folder):
+    rgba = np.dstack([pixels(0), np.full((HEIGHT, WIDTH), 255, np.uint8)])
+    rgba[:, : WIDTH // 2, 3] = 0
+    Image.fromarray(rgba).save(folder / "half.png")
+    ids = {card["name"]: card["id"] for card in client.get("/api/project").json()["photos"]}
+    page = Page(client, ids["half.png"])
+    page.open()
+    page.done("add", name="all")
+    page.done("mask", object=1, rle=rle.encode(np.ones((HEIGHT, WIDTH), bool)))
+    path = f"/api/photos/{page.photo}/objects/1"
+    for side in ("", "&side=100"):
+        alpha = picture(client.get(f"{path}/alpha?{side}"))
+        np.testing.assert_array_equal(alpha, picture(client.get(f"{path}/cutout?{side}"))[..., 3])
+        middle = alpha.shape[1] // 2
+        assert (alpha[:, : middle - 2] == 0).all() and (alpha[:, middle + 2 :] == 255).all()
+
+
+@pytest.mark.parametrize("is_thick", [False, True])
+def test_thin_objects_and_gaps_can_be_refined_in_small(page, client, is_thick):
+    mask = np.full((HEIGHT, WIDTH), is_thick)
+    mask[60, 40:160] = not is_thick
+    page.done("add", name="a line")
+    page.done("mask", object=1, rle=rle.encode(mask))
+    page.done("refine", object=1, band="auto")
+    for what in ("alpha", "trimap"):
+        answer = client.get(f"/api/photos/{page.photo}/objects/1/{what}?side=64")
+        assert answer.status_code == 200, answer.text
+
+
 def test_previews_of_nothing_are_refused(page, client):
     path = f"/api/photos/{page.photo}/objects/1/alpha"
     assert client.get(path).status_code == 404
@@ -452,6 +482,17 @@ def test_a_stopped_export_ends_and_its_files_go_with_the_server(ellipse, client,
     client.__exit__(None, None, None)
     client.__enter__ = client.__exit__ = lambda *_: None
     assert not (folder / ".maskwright" / "exports").exists()
+
+
+def test_servers_of_one_folder_leave_each_other_their_exports(ellipse, client, serve, folder):
+    place = folder / ".maskwright" / "exports"
+    (place / "left").mkdir(parents=True)
+    os.utime(place / "left", (0, 0))  # by a server that was killed long ago
+    (file,) = exported(client, photos=[ellipse.photo], format="png")["files"]
+    other = serve()
+    assert not (place / "left").exists()
+    other.workplace.close()
+    assert client.get(file["url"]).status_code == 200
 
 
 def test_the_files_of_old_exports_go(ellipse, client, folder):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from maskwright.app.annotations import annotated_of, classes_of, panoptic_of
 from maskwright.app.document import Document, Object
-from maskwright.app.rendering import cut_out_by, mask_of, matte_of
+from maskwright.app.rendering import cut_out_by, mask_of, matte_of, seen_alpha
 from maskwright.errors import ShapeError, SubjectError, UsageError
 from maskwright.formats.coco import write_coco
 from maskwright.formats.labelme import write_labelme
@@ -279,11 +279,11 @@ def _in_depth(photo: Photo, dtype: np.dtype[Any]) -> Photo:
 def _alpha_of(
     photo: Photo, objects: Sequence[Object], matter: Matters | None
 ) -> Float32[np.ndarray, "h w"]:
-    """Return 1 - Π (1 - α): what the objects cover together."""
+    """Return 1 - Π (1 - α): what the objects cover together, of what is to be seen of the photo."""
     left = np.ones(photo.size, np.float32)
     for one in objects:
         left *= 1 - np.asarray(_matte(one, photo, matter).alpha)
-    return 1 - left
+    return seen_alpha(photo, Matte(1 - left))
 
 
 def _cut_out(

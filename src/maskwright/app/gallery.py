@@ -195,6 +195,12 @@ class Gallery:
         if (name, stamp) in self._unreadable:
             return None
         try:
+            name.encode()  # the journal, and pages, know texts only
+        except UnicodeEncodeError:
+            log.warning("left out: %s: its name is not in UTF-8; rename it", display_name(name))
+            self._unreadable.add((name, stamp))
+            return None
+        try:
             return Found(id, name, path, stamp, read_header(path).size)
         except MaskwrightError as error:
             log.warning("left out: %s", error)

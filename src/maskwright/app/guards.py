@@ -6,6 +6,7 @@ logged in one line, which never holds the token.
 """
 
 import asyncio
+import hashlib
 import hmac
 import ipaddress
 import json
@@ -98,6 +99,8 @@ class Guard:
 
     def __init__(self, app: App, *, token: str, hosts: Hosts) -> None:
         self.app, self.token, self.hosts = app, token, hosts
+        # Browsers send cookies to every port: each server needs a name of its own.
+        self._cookie = f"{COOKIE}-{hashlib.sha256(token.encode()).hexdigest()[:8]}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection, as ASGI has it."""
@@ -138,7 +141,8 @@ class Guard:
         )
 
     def _without_token(self, scope: Scope, headers: Mapping[str, str]) -> Refusal | None:
-        given = headers.get(HEADER) or _cookie(headers.get("cookie", "")) or ""
+        cookies = _cookies(headers.get("cookie", ""))
+        given = headers.get(HEADER) or cookies.get(self._cookie) or cookies.get(COOKIE, "")
         if scope["path"] == "/" and scope["method"] == "GET":
             query = scope["query_string"][:2000].decode("latin-1")
             given = parse_qs(query).get("token", [given])[0]
@@ -149,7 +153,7 @@ class Guard:
         )
 
     async def _let_in(self, send: Send) -> None:
-        cookie = f"{COOKIE}={self.token}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000"
+        cookie = f"{self._cookie}={self.token}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000"
         headers = [(b"location", b"/"), (b"set-cookie", cookie.encode())]
         await send({"type": "http.response.start", "status": 303, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
@@ -260,9 +264,9 @@ def _headers(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 
-def _cookie(header: str) -> str | None:
-    pairs = (part.strip().partition("=") for part in header[:8192].split(";"))
-    return next((value for name, _, value in pairs if name == COOKIE), None)
+def _cookies(header: str) -> dict[str, str]:
+    pairs = [part.strip().partition("=") for part in header[:8192].split(";")]
+    return {name: value for name, _, value in reversed(pairs)}  # of a name twice, the first
 
 
 def _without_port(host: str) -> str:

@@ -7,9 +7,11 @@ import logging
 import secrets
 import shutil
 import threading
+import time
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from maskwright.inference.matte import Matter
 
 _KEPT = 8
+_ABANDONED_S = 24 * 3600.0
 RUNNING, DONE, FAILED = "running", "done", "failed"
 
 log = logging.getLogger(__name__)
@@ -68,7 +71,8 @@ class Exports:
     """All exports of a server.
 
     Args:
-        folder: Where their files go; what was left there by an earlier server is removed.
+        folder: Where their files go, those of other servers of the photos, too; what was left there
+            a day ago is removed.
         gallery: The photos.
         journal: What was done to them.
         matters: Load the matting networks, by name.
@@ -86,7 +90,10 @@ class Exports:
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._lock = threading.Lock()
         self._lane = Lane("exports", most_waiting=_KEPT)
-        shutil.rmtree(folder, ignore_errors=True)
+        for left in folder.glob("*"):
+            with suppress(OSError):  # another server may be quicker
+                if time.time() - left.stat().st_mtime > _ABANDONED_S:
+                    shutil.rmtree(left)
 
     def start(self, photos: Sequence[str] | None, options: Options) -> str:
         """Return the id of a new export.
@@ -161,7 +168,10 @@ class Exports:
         for job in self._jobs.values():
             job.is_stopped = True
         ended = self._lane.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for job in self._jobs.values():
+            shutil.rmtree(job.folder, ignore_errors=True)
+        with suppress(OSError):  # it has files of another server
+            self.folder.rmdir()
         return ended
 
     def _find(self, id: str) -> Job:

@@ -6,7 +6,7 @@ where it is used. Nothing is converted: a number is no text, and neither is true
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 MOST_BODY_BYTES = 256 * 1024
 MOST_POINTS = 2000
@@ -24,6 +24,13 @@ Point = Annotated[list[Coordinate], Field(min_length=2, max_length=2)]
 PointList = Annotated[list[Point], Field(min_length=1, max_length=MOST_POINTS)]
 Radius = Annotated[float, Field(gt=0, le=2000)]
 Setting = Annotated[str, StringConstraints(max_length=200)] | float | bool | None
+
+
+def _as_whole(value: Any) -> Any:
+    """Refuse false and 128.0, which equal whole numbers."""
+    if type(value) is not int:
+        raise ValueError("a whole number is expected")
+    return value
 
 
 class Payload(BaseModel):
@@ -175,7 +182,7 @@ class PaintTrimap(About):
     type: Literal["paint_trimap"]
     points: PointList
     radius: Radius
-    value: Literal[0, 128, 255]
+    value: Annotated[Literal[0, 128, 255], BeforeValidator(_as_whole)]
 
 
 class Unrefine(About):

@@ -11,9 +11,9 @@ from maskwright.app.document import Object
 from maskwright.app.gallery import Found
 from maskwright.app.kept import Kept
 from maskwright.app.networks import Networks
-from maskwright.app.rendering import cut_out_by, shrunk, small_matte_of, trimap_of
+from maskwright.app.rendering import cut_out_by, seen_alpha, shrunk, small_matte_of, trimap_of
 from maskwright.errors import TrimapError
-from maskwright.image.colour import from_float, network_rgb
+from maskwright.image.colour import at_depth, from_float, network_rgb
 from maskwright.image.io import write_image
 from maskwright.image.photo import Photo
 from maskwright.structures.matte import Matte
@@ -48,7 +48,8 @@ class Previews:
             TrimapError: If the object has no mask, or the whole photo is the object.
         """
         matte, seconds = self._matte(found, one, side)
-        return _png(from_float(np.asarray(matte.alpha), np.uint8)), seconds
+        small = shrunk(self.networks.gallery.read(found), side)
+        return _png(from_float(seen_alpha(small, matte), np.uint8)), seconds
 
     def cutout(self, found: Found, one: Object, side: int, decontaminate: float) -> bytes:
         """Return the cut-out as a PNG of 8 bit with straight alpha, in sRGB.
@@ -58,7 +59,8 @@ class Previews:
         """
         matte, _ = self._matte(found, one, side)
         small = shrunk(self.networks.gallery.read(found), side)
-        shown = Photo(from_float(network_rgb(small), np.uint8), source=small.source)
+        alpha = None if small.alpha is None else at_depth(small.alpha, np.uint8)
+        shown = Photo(from_float(network_rgb(small), np.uint8), alpha=alpha, source=small.source)
         return _png(cut_out_by(shown, matte, decontaminate).rgba)
 
     def _matte(self, found: Found, one: Object, side: int) -> tuple[Matte, float]:

@@ -53,12 +53,26 @@ def trimap_of(one: Object, photo: Photo, *, small: Photo | None = None) -> UInt8
     scale = seen.size[1] / photo.size[1]
     refine = one.refine if one.refine is not None else Refine("auto", "")
     band = refine.band if isinstance(refine.band, str) else max(1, round(refine.band * scale))
-    mask = shrunk_mask(mask_of(one, photo.size), seen.size) >= 0.5
+    mask = _shown_mask(shrunk_mask(mask_of(one, photo.size), seen.size))
     trimap = trimap_from_mask(mask, band, image=seen)
     for stroke in refine.strokes:
         points = [(x * scale, y * scale) for x, y in stroke.points]
         trimap[stroke_mask(points, stroke.radius * scale, seen.size)] = stroke.value
     return trimap
+
+
+def _shown_mask(covered: Float32[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    """Return where a mask is, from the shares that it covers; thin objects and gaps stay."""
+    mask = covered >= 0.5
+    if not mask.any():
+        return covered > 0
+    return covered == 1 if mask.all() else mask
+
+
+def seen_alpha(photo: Photo, matte: Matte) -> Float32[np.ndarray, "h w"]:
+    """Return the alpha of a matte where the photo itself is not transparent."""
+    alpha = np.asarray(matte.alpha, np.float32)
+    return alpha if photo.alpha is None else alpha * to_float(photo.alpha)
 
 
 def shrunk_mask(

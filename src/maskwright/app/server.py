@@ -49,6 +49,7 @@ from maskwright.app.replies import subjects_reply
 from maskwright.app.statics import INDEX, page_file, routes_page
 from maskwright.app.workplace import Workplace
 from maskwright.errors import MaskwrightError
+from maskwright.image.source import display_name
 
 PhotoId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$"), InPath()]
 JobId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$"), InPath()]
@@ -101,7 +102,7 @@ def _add_project(api: FastAPI, workplace: Workplace) -> None:
     def project() -> Json:
         loaders = workplace.networks.loaders
         return {
-            "name": workplace.gallery.folder.name,
+            "name": display_name(workplace.gallery.folder.name),
             "photos": workplace.cards(),
             "models": {
                 "click": loaders.click,
