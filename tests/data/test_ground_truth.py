@@ -193,6 +193,66 @@ def test_ade20k_s_0_is_void(tmp_path):
         ade20k_folder(tmp_path, task="panoptic")
 
 
+def test_ade20k_s_instances_have_text_for_ids(tmp_path):
+    """As Mask2Former's `prepare_ade20k_ins_seg.py` writes them."""
+    photo(tmp_path / "images/validation/ADE_val_00000001.jpg")
+    file = tmp_path / "ade20k_instance_val.json"
+    write_coco(file, [Annotated("ADE_val_00000001.jpg", OBJECTS)])
+    content = json.loads(file.read_text())
+    content["images"][0]["id"] = "ADE_val_00000001"
+    for row in content["annotations"]:
+        row["image_id"] = "ADE_val_00000001"
+    file.write_text(json.dumps(content))
+    found = ade20k_folder(tmp_path, task="instance")
+    assert [one.category for one in found[0].segmentation.segments] == ["car", "car"]
+
+
+@pytest.mark.parametrize(
+    "nothing", [[], [[1, 1, 2, 2]], [[5, 5, 5, 5, 5, 5]], {"size": [31, 23], "counts": [31 * 23]}]
+)
+def test_an_object_without_a_pixel_is_left_out_of_published_sets_only(tmp_path, caplog, nothing):
+    """COCO's train2017 has two."""
+    photo(tmp_path / "val2017/a.jpg")
+    file = tmp_path / "annotations/instances_val2017.json"
+    write_coco(file, [Annotated("a.jpg", OBJECTS)])
+    content = json.loads(file.read_text())
+    size = [content["images"][0]["height"], content["images"][0]["width"]]
+    if isinstance(nothing, dict):
+        nothing = {"size": size, "counts": [size[0] * size[1]]}
+    content["annotations"].insert(1, content["annotations"][0] | {"id": 7, "segmentation": nothing})
+    file.write_text(json.dumps(content))
+    for _ in range(2):
+        found = coco_folder(tmp_path, "val2017", task="instance")[0].segmentation
+        assert [one.rle for one in found.segments] == [one.rle for one in OBJECTS.segments]
+    assert [line for line in caplog.messages if "annotation 7 of a.jpg: left out" in line] != []
+    assert len(caplog.messages) == 1
+    with pytest.raises(DataError, match="annotation 7 of a.jpg"):
+        coco_file(file, tmp_path / "val2017", task="instance")[0]
+
+
+def test_a_hidden_segment_is_left_out_of_published_sets_only(tmp_path):
+    """ADE20K's panoptic file has some: things are painted over them."""
+    photo(tmp_path / "images/training/x.jpg")
+    file = tmp_path / "ade20k_panoptic_train.json"
+    names = published_classes("ade20k").names
+    halves = [stripes(0, 1) == number for number in range(2)]
+    made = Segmentation(
+        SIZE,
+        "panoptic",
+        names,
+        tuple(Segment(n + 1, n, names[n], rle.encode(half)) for n, half in enumerate(halves)),
+    )
+    write_panoptic(file, [Annotated("x.jpg", made)])
+    content = json.loads(file.read_text())
+    infos = content["annotations"][0]["segments_info"]
+    infos.insert(1, infos[0] | {"id": 999})
+    file.write_text(json.dumps(content))
+    found = ade20k_folder(tmp_path, "training", task="panoptic")[0].segmentation
+    assert [one.category for one in found.segments] == list(names[:2])
+    with pytest.raises(DataError, match="segment 999 .* must have one pixel or more"):
+        coco_file(file, tmp_path / "images/training", task="panoptic")[0]
+
+
 def test_ade20k_s_panoptic_file_is_read_by_names(tmp_path):
     photo(tmp_path / "images/training/x.jpg")
     made = Segmentation(

@@ -184,6 +184,13 @@ def test_sizes_are_compared_where_there_is_no_trimap(tmp_path):
         benchmark(tmp_path, layout="ppm-100")
 
 
+def test_distinctions_646_has_folders_of_its_parts_or_not(tmp_path):
+    put(tmp_path / "Train" / "FG", "a.png")
+    put(tmp_path / "Train" / "GT", "a.png")
+    for part in (tmp_path, tmp_path / "Train"):
+        assert [row.name for row in training_set(part, layout="distinctions-646")] == ["a"]
+
+
 def test_transparent_460_is_tested_on_once_it_is_composited(tmp_path):
     for folder in ("fg", "alpha"):
         put(tmp_path / "Train" / folder, "a.jpg")

@@ -141,6 +141,33 @@ def test_other_settings_need_overwrite(tmp_path):
     assert len(benchmark(tmp_path / "set")) == 3
 
 
+def test_overwriting_leaves_no_part_of_an_item(tmp_path):
+    folder = tmp_path / "set"
+    make(folder, 4)
+    (folder / "alpha" / "000003.png").unlink()
+    (folder / "image" / "000009.png").write_bytes(b"of a run that was killed")
+    (folder / "image" / "mine.txt").write_text("kept")
+    assert make(folder, 2, seed=8, overwrite=True).made == 2
+    assert len(benchmark(folder)) == 2 and (folder / "image" / "mine.txt").exists()
+
+
+def test_other_sources_are_other_settings(tmp_path):
+    rng = np.random.default_rng(0)
+
+    def add(name):
+        colour = rng.integers(0, 256, (53, 29, 3), dtype=np.uint8)
+        write_image(tmp_path / "fg" / name, colour)
+        write_image(tmp_path / "alpha" / name, colour[..., 0])
+
+    add("b.png")
+    sources = {"foregrounds": tmp_path / "fg", "alphas": tmp_path / "alpha"}
+    make(tmp_path / "set", 2, **sources)
+    assert make(tmp_path / "set", 3, **sources).skipped == 2
+    add("a.png")
+    with pytest.raises(OutputError, match="set holds a data set of other settings"):
+        make(tmp_path / "set", 4, **sources)
+
+
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(OutputError, match="must be a new or empty folder"):

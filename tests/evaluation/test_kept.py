@@ -104,3 +104,10 @@ def test_a_file_of_somebody_else_is_left_alone(items, tmp_path, content):
     with pytest.raises(OutputError, match="expected scores kept by an earlier run, got another"):
         scored(items, file)
     assert file.read_text() == content
+
+
+def test_a_file_that_is_gone_is_an_item_like_any_other(items, tmp_path):
+    (tmp_path / "photo" / "bee").unlink()
+    (tmp_path / "photo" / "bee").symlink_to("nowhere")
+    rows, asked = scored(items, tmp_path / "kept.jsonl")
+    assert asked == ["ape", "bee", "cat"] and len(rows) == 3

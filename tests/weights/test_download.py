@@ -12,6 +12,7 @@ from safetensors.torch import save
 
 from maskwright.errors import LicenceError, WeightsError
 from maskwright.models import mematte
+from maskwright.weights import download
 from maskwright.weights.catalog import WeightRow
 from maskwright.weights.download import cache_folder, fetch, find_file, is_offline, verify
 from maskwright.weights.load import load_model
@@ -116,6 +117,21 @@ def test_a_server_without_ranges_sends_everything_again(server, stale):
     part_of(row).parent.mkdir()
     part_of(row).write_bytes(stale)
     assert fetch(row).read_bytes() == CONTENT
+
+
+def test_of_two_that_download_one_file_both_get_it(server, monkeypatch):
+    row, target = row_at(server), cache_folder() / "far.safetensors"
+
+    def overtaken(stated, part):
+        part.replace(target)  # as the other process does
+        verify(stated, part)
+
+    monkeypatch.setattr(download, "verify", overtaken)
+    assert fetch(row).read_bytes() == CONTENT
+    target.unlink()
+    monkeypatch.setattr(download, "verify", lambda stated, part: (part.unlink(), verify(row, part)))
+    with pytest.raises(WeightsError, match="has gone while it was downloaded; try again"):
+        fetch(row)
 
 
 def test_a_wrong_checksum_leaves_nothing_behind(server):

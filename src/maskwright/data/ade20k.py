@@ -36,7 +36,8 @@ def ade20k_folder(root: Path, split: str = "validation", *, task: str = "semanti
     images, classes = root / "images" / split, published_classes("ade20k")
     if task != "semantic":
         file = root / f"ade20k_{task}_{SPLITS[split]}.json"
-        return coco_file(file, images, task=task, classes=classes if task == "panoptic" else None)
+        wanted = classes if task == "panoptic" else None
+        return coco_file(file, images, task=task, classes=wanted, is_lenient=True)
     labels = files_by_name(root / "annotations" / split, (".png",))
     photos, files = paired(files_by_name(images, SUFFIXES), labels)
     return TruthSet(task, classes, photos, LabelFiles(files, classes).read, each(files))

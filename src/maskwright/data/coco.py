@@ -59,7 +59,7 @@ def coco_folder(root: Path, split: str, *, task: str = "panoptic") -> TruthSet:
         raise UsageError(f"a task must be one of {', '.join(_FILES)}, got {task!r}")
     candidates = [root / name.format(split) for name in _FILES[task]]
     file = next((path for path in candidates if path.is_file()), candidates[0])
-    return coco_file(file, root / split, task=task)
+    return coco_file(file, root / split, task=task, is_lenient=True)
 
 
 def coco_file(
@@ -69,6 +69,7 @@ def coco_file(
     task: str,
     maps: Path | None = None,
     classes: ClassList | None = None,
+    is_lenient: bool = False,
 ) -> TruthSet:
     """Return the photos of a file of one of COCO's forms, which its content tells apart.
 
@@ -79,6 +80,8 @@ def coco_file(
         maps: Folder of a panoptic file's PNG files; if None, that of its name without suffix,
             beside it or beside its folder, where COCO has it.
         classes: The classes wanted, found by name; None takes the file's.
+        is_lenient: Whether objects without a pixel, of which published sets have a few, are left
+            out with a warning.
 
     Raises:
         DataError: If a file is missing or damaged; names it.
@@ -94,9 +97,9 @@ def coco_file(
     if is_panoptic:
         places = [maps] if maps else [file.with_suffix(""), file.parent.parent / file.stem]
         place = next((place for place in places if place.is_dir()), places[0])
-        found = PanopticMaps(file, maps=place, classes=classes)
+        found = PanopticMaps(file, maps=place, classes=classes, is_lenient=is_lenient)
     else:
-        found = CocoInstances(file, classes=classes)
+        found = CocoInstances(file, classes=classes, is_lenient=is_lenient)
     photos = tuple(_photo(images, found.photo(index)) for index in range(len(found)))
     maps_of = found.map_file if isinstance(found, PanopticMaps) else None
     files = tuple((file, maps_of(i)) if maps_of else (file,) for i in range(len(found)))

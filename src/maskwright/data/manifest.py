@@ -6,6 +6,7 @@ can go on; in the end all records are one `manifest.json`.
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from maskwright.image.source import display_name
 MANIFEST = "manifest.json"
 SUMS = "SHA256SUMS"
 RECORDS = ".items"
+_ITEM = r"\d{6,}"  # what `item_name` gives
 Record = dict[str, Any]
 
 
@@ -155,10 +157,14 @@ def _listed(folder: Path, manifest: Record) -> list[Record]:
 
 
 def _remove(folder: Path, manifest: Record) -> None:
-    """Remove the files of a data set, and nothing else."""
-    for record in _records(folder, manifest).values():
-        for file in record["sha256"]:
-            (folder / file).unlink(missing_ok=True)
+    """Remove the files of a data set, those of an item that was not finished too; nothing else."""
+    files = [file for record in _listed(folder, manifest) for file in record["sha256"]]
+    for file in files:
+        (folder / file).unlink(missing_ok=True)
+    for place in {(folder / file).parent for file in files}:
+        for left in place.glob("*"):
+            if re.fullmatch(_ITEM, left.stem) and left.is_file():
+                left.unlink()
     for file in (folder / RECORDS).glob("*.json"):
         file.unlink(missing_ok=True)
     (folder / SUMS).unlink(missing_ok=True)

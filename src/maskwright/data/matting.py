@@ -59,6 +59,8 @@ LAYOUTS = {
         trimaps=("trimaps", "Trimap", "trimap"),
         alphas=("alpha_copy", "GT", "alpha"),
         shares_alpha=True,
+        training=("Train", "train"),
+        test=("Test", "test"),
     ),
     "aim-500": Layout(foregrounds=(), images=("original",), trimaps=("trimap",), alphas=("mask",)),
     "ppm-100": Layout(

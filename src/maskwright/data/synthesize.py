@@ -1,5 +1,6 @@
 """Composite data sets on disk: image, alpha, trimap and foreground of known truth, from a seed."""
 
+import hashlib
 import json
 import shutil
 import signal
@@ -128,7 +129,7 @@ def synthesize_matting(
         ),
     )
     maker = Maker(settings)  # reads the folders, so that what is missing is said before any work
-    plain = json.loads(json.dumps(asdict(settings)))
+    plain = json.loads(json.dumps(asdict(settings) | _sources(foregrounds, alphas, backgrounds)))
     there = manifest.begin(output, plain, overwrite=overwrite)
     waiting = [index for index in range(count) if index not in there]
     skipped, failed = count - len(waiting), []
@@ -141,6 +142,15 @@ def synthesize_matting(
     manifest.finish(output, plain, complete=not failed)
     failed.sort()
     return Synthesis(output, len(waiting) - len(failed), skipped, tuple(failed))
+
+
+def _sources(*folders: Path | None) -> dict[str, str]:
+    """Return a checksum of names and sizes of the pictures in folders: others make another set."""
+    given = [sorted(pictures(folder).values()) for folder in folders if folder is not None]
+    if not given:
+        return {}
+    files = [[[file.name, file.stat().st_size] for file in each] for each in given]
+    return {"sources": hashlib.sha256(json.dumps(files).encode()).hexdigest()}
 
 
 @runtime_checkable

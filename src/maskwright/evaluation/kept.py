@@ -90,9 +90,15 @@ def _read(file: Path, settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def _key(item: Named) -> str:
     """Return what tells an item from others, and from itself once a file has changed."""
-    stats = [(str(file.resolve()), file.stat()) for file in item.files]
-    files = [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
-    return json.dumps([item.name, files])
+    return json.dumps([item.name, [_stamp(file) for file in item.files]])
+
+
+def _stamp(file: Path) -> list[Any]:
+    try:
+        stat = file.stat()
+    except OSError:  # told when it is read
+        return [str(file), None, None]
+    return [str(file.resolve()), stat.st_size, stat.st_mtime_ns]
 
 
 def _line(record: dict[str, Any]) -> bytes:

@@ -1,5 +1,6 @@
 """What writers take and readers give: a photo's name and its segmentation."""
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +16,9 @@ from maskwright.runs.names import output_names
 from maskwright.structures.class_list import ClassList
 from maskwright.structures.segment import Segment
 from maskwright.structures.segmentation import Segmentation
+
+log = logging.getLogger(__name__)
+_TOLD: set[str] = set()
 
 
 @dataclass(frozen=True)
@@ -176,6 +180,27 @@ def photo_of(row: Json, where: str) -> tuple[str, tuple[int, int] | None]:
         return name.replace("\\", "/"), None
     size = whole_number(row, "height", where, 1), whole_number(row, "width", where, 1)
     return name.replace("\\", "/"), size
+
+
+def tell_left_out(file: str, where: str) -> None:
+    """Warn that an object has no pixel and is left out; only of the first one of a file."""
+    if file not in _TOLD:
+        _TOLD.add(file)
+        log.warning("%s: left out, as all like it, for it has no pixel of its own", where)
+
+
+def photo_id(row: Json, key: str, where: str) -> int | str:
+    """Return the id of a photo: a number, or text as in files of Cityscapes and ADE20K.
+
+    Raises:
+        DataError: If it is missing or neither.
+    """
+    found = row.get(key)
+    if isinstance(found, float) and found.is_integer():
+        found = int(found)
+    if not isinstance(found, int | str) or isinstance(found, bool):
+        raise DataError(f"{where}: {key} must be a number or a text, got {found!r}")
+    return found
 
 
 def annotated(name: str, segmentation: Segmentation, where: str) -> Annotated:

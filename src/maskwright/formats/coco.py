@@ -15,19 +15,23 @@ from maskwright.formats.annotated import (
     annotated,
     classes_for,
     loss_of,
+    photo_id,
     photo_of,
     segment_from,
     segmentation_from,
+    tell_left_out,
 )
 from maskwright.formats.categories import categories_of, rows_of
-from maskwright.formats.text import Json, read_object, whole_number, write_json
+from maskwright.formats.text import Json, read_object, write_json
 from maskwright.image.polygons import Polygon, joined, polygons_from_mask
 from maskwright.image.publish import check_target
 from maskwright.image.source import display_name
+from maskwright.structures import rle
 from maskwright.structures.class_list import ClassList
 from maskwright.structures.segment import Segment
 
 _KIND = "COCO's JSON"
+_LEAST_NUMBERS = 6  # of a polygon: three points
 
 
 def write_coco(
@@ -94,27 +98,35 @@ class CocoInstances:
     Args:
         file: `instances_val2017.json`, a file of LVIS or COCO stuff, or one of one's own.
         classes: The classes wanted, found by name; None takes the file's.
+        is_lenient: Whether polygons of less than three points and objects without a pixel are left
+            out, with a warning, and not refused: COCO's own files have some.
 
     Raises:
         DataError: If the file is cut off or is not COCO's; names the row.
     """
 
-    def __init__(self, file: str | os.PathLike[str], *, classes: ClassList | None = None) -> None:
-        self.name = display_name(file)
+    def __init__(
+        self,
+        file: str | os.PathLike[str],
+        *,
+        classes: ClassList | None = None,
+        is_lenient: bool = False,
+    ) -> None:
+        self.name, self.is_lenient = display_name(file), is_lenient
         content = read_object(file, _KIND, ("images", "annotations"))
         self._categories = categories_of(content, classes, self.name)
         self.classes = self._categories.classes
-        self._images: dict[int, Json] = {}
+        self._images: dict[int | str, Json] = {}
         for index, row in enumerate(content["images"]):
             where = f"{self.name}: images[{index}]"
-            image_id = whole_number(row, "id", where)
+            image_id = photo_id(row, "id", where)
             if image_id in self._images:
                 raise DataError(f"{where}: id must be in the file once, got {image_id} twice")
             self._images[image_id] = row
-        self._rows: dict[int, list[Json]] = {image_id: [] for image_id in self._images}
+        self._rows: dict[int | str, list[Json]] = {image_id: [] for image_id in self._images}
         for index, row in enumerate(content["annotations"]):
             where = f"{self.name}: annotations[{index}]"
-            image_id = whole_number(row, "image_id", where)
+            image_id = photo_id(row, "image_id", where)
             if image_id not in self._rows:
                 raise DataError(f"{where}: image_id must be one of the images, got {image_id}")
             self._rows[image_id].append(row | {"_index": index})
@@ -144,7 +156,14 @@ class CocoInstances:
             number = row.get("id", row["_index"])
             there = f"{self.name}: annotation {number} of {display_name(name)}"
             category = self._categories.index(row, there)
-            code = _code(row.get("segmentation"), size, there)
+            drawn = row.get("segmentation")
+            if self.is_lenient and isinstance(drawn, list):
+                drawn = [p for p in drawn if not isinstance(p, list) or len(p) >= _LEAST_NUMBERS]
+            is_nothing = self.is_lenient and drawn == []
+            code = {} if is_nothing else _code(drawn, size, there)
+            if is_nothing or (self.is_lenient and not rle.area(code)):
+                tell_left_out(self.name, there)
+                continue
             segments.append(
                 segment_from(
                     row,
@@ -206,7 +225,7 @@ def _check_polygon(polygon: Any, size: tuple[int, int], where: str) -> None:
     is_list = isinstance(polygon, list)
     if not is_list or not all(isinstance(n, int | float) for n in polygon) or len(polygon) % 2:
         raise DataError(f"{where} must be a list x, y, x, y, … of numbers, got something else")
-    if len(polygon) < 6:
+    if len(polygon) < _LEAST_NUMBERS:
         raise DataError(
             f"{where} must have three points or more, got {len(polygon) // 2};"
             " draw it again or remove it"

@@ -17,10 +17,12 @@ from maskwright.formats.annotated import (
     Annotated,
     annotated,
     classes_for,
+    photo_id,
     photo_of,
     segment_from,
     segmentation_from,
     stems_of,
+    tell_left_out,
 )
 from maskwright.formats.categories import categories_of, rows_of
 from maskwright.formats.coco import described
@@ -32,6 +34,7 @@ from maskwright.image.source import display_name
 from maskwright.image.write import write_image
 from maskwright.structures import rle
 from maskwright.structures.class_list import ClassList
+from maskwright.structures.segment import Segment
 
 _KIND = "COCO's panoptic JSON"
 
@@ -90,6 +93,8 @@ class PanopticMaps:
         maps: Folder of the PNG files; if None, that of the JSON's name without suffix.
         classes: The classes wanted, found by name; None takes the file's. They must be given for
             a file without categories, such as one of predictions.
+        is_lenient: Whether segments without a pixel are left out, with a warning, and not refused:
+            published sets have some, which others hide.
 
     Raises:
         DataError: If the file is cut off or of another format; names the row.
@@ -101,8 +106,9 @@ class PanopticMaps:
         *,
         maps: str | os.PathLike[str] | None = None,
         classes: ClassList | None = None,
+        is_lenient: bool = False,
     ) -> None:
-        self.name = display_name(file)
+        self.name, self.is_lenient = display_name(file), is_lenient
         self.maps = Path(file).with_suffix("") if maps is None else Path(maps)
         content: Json = {"images": []} | read_object(file, _KIND, ("annotations",))
         self._categories = categories_of(content, classes, self.name)
@@ -111,7 +117,7 @@ class PanopticMaps:
         self._images: dict[int | str, tuple[int, Json]] = {}
         for at, row in enumerate(objects_in(content, "images", self.name)):
             where = f"{self.name}: images[{at}]"
-            image_id = _image_id(row, "id", where)
+            image_id = photo_id(row, "id", where)
             if image_id in self._images:
                 raise DataError(f"{where}: id must be in the file once, got {image_id!r} twice")
             self._images[image_id] = at, row
@@ -124,7 +130,7 @@ class PanopticMaps:
             raise DataError(f"{where}: segments_info must be a list of objects; use {_KIND}")
         if not isinstance(row.get("file_name"), str):
             raise DataError(f"{where}: file_name must be the name of a PNG file, got none")
-        if self._images and _image_id(row, "image_id", where) not in self._images:
+        if self._images and photo_id(row, "image_id", where) not in self._images:
             raise DataError(
                 f"{where}: image_id must be one of the images, got {row.get('image_id')!r}"
             )
@@ -165,11 +171,14 @@ class PanopticMaps:
             )
         codes = rle.encode_labels(ids)
         codes.pop(0, None)
-        segments = []
-        for number, info in enumerate(row["segments_info"], start=1):
+        segments: list[Segment] = []
+        for info in row["segments_info"]:
             there = f"{shown}: segment {info.get('id')!r} of {self.name}"
             category = self._categories.index(info, there)
-            code = _taken(codes, info, there)
+            if self.is_lenient and info.get("id") not in codes:
+                tell_left_out(self.name, there)
+                continue
+            code, number = _taken(codes, info, there), len(segments) + 1
             segments.append(
                 segment_from(info, number, category, code=code, classes=self.classes, where=there)
             )
@@ -206,14 +215,6 @@ def read_panoptic(
     """
     found = PanopticMaps(file, maps=maps, classes=classes)
     return [found[index] for index in range(len(found))]
-
-
-def _image_id(row: Json, key: str, where: str) -> int | str:
-    """Return the id of a photo: a number, or text as in Cityscapes' files."""
-    found = row.get(key)
-    if not isinstance(found, int | str):
-        raise DataError(f"{where}: {key} must be a number or a text, got {found!r}")
-    return found
 
 
 def _as_colours(ids: Int32[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:

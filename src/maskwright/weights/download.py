@@ -138,8 +138,13 @@ def _download(row: WeightRow, target: Path, progress: Progress | None) -> Path:
     try:
         verify(stated, part)
     except WeightsError:
-        part.unlink()
+        part.unlink(missing_ok=True)
         raise
+    except FileNotFoundError as error:
+        there = find_file(row)
+        if there is None:
+            raise WeightsError(f"{part} has gone while it was downloaded; try again") from error
+        return there  # another process was quicker
     if row.official:
         _convert(row, part, target)
     else:
