@@ -78,6 +78,17 @@ def test_coco_polygons_and_run_lengths_become_objects(tmp_path):
     np.testing.assert_array_equal(labels == labels[2, 3], rectangle(1, 4, 1, 5))
 
 
+def test_a_crowd_region_is_no_object(tmp_path):
+    photo(tmp_path / "7.jpg")
+    masks = [rle.encode(rectangle(0, 3, 0, 3)), rle.encode(rectangle(6, 10, 6, 12))]
+    file = instances(tmp_path, masks, {"file_name": "7.jpg"})
+    content = json.loads(file.read_text())
+    content["annotations"][0]["iscrowd"] = 1
+    labels = InstancePhotos(write(file, content), tmp_path).labelled(0, rng()).labels
+    np.testing.assert_array_equal(labels == 1, rectangle(6, 10, 6, 12))
+    assert labels.max() == 1
+
+
 @pytest.mark.parametrize("place", ["train2017/7.jpg", "7.jpg"])
 def test_lvis_photos_are_found_by_their_address(tmp_path, place):
     photo(tmp_path / place)

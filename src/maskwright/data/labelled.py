@@ -85,7 +85,7 @@ class PanopticPhotos:
 
 
 class InstancePhotos:
-    """COCO instances or LVIS: objects that may overlap, painted in random order.
+    """COCO instances or LVIS: objects that may overlap, painted in random order; no crowd regions.
 
     LVIS names its photos by their web address, of which folder and file count.
 
@@ -101,7 +101,8 @@ class InstancePhotos:
         content = _read_json(annotations, ("images", "annotations"))
         objects: dict[int, list[Any]] = {}
         for row in content["annotations"]:
-            objects.setdefault(row["image_id"], []).append(row["segmentation"])
+            if not row.get("iscrowd"):
+                objects.setdefault(row["image_id"], []).append(row["segmentation"])
         rows = [image for image in content["images"] if image["id"] in objects]
         self.files = [_found(images, _file_name(row)) for row in rows]
         self.objects = [objects[row["id"]] for row in rows]
