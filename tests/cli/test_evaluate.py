@@ -113,7 +113,7 @@ def test_a_model_is_scored_on_a_published_set(layout, tmp_path, weights, capsys)
         (["--layout", "am2k"], "a layout must be one of composition-1k, distinctions-646, aim-"),
         (["--root", "nowhere"], "--root must be a folder, there is none at nowhere"),
         (["--alpha", "."], "--root goes with --model; where photos, trimaps and alphas are"),
-        (["--root", ""], "--layout says how the folders of --root are named; give both"),
+        (["--root", ""], "expected a value after --root, got an empty text"),
     ],
 )
 def test_a_published_set_that_cannot_be_asked_for_is_one_line(
