@@ -5,9 +5,8 @@ r + 256 g + 65536 b, 0 is void. ADE20K and Cityscapes are distributed in it, too
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Int32, UInt8
@@ -175,10 +174,16 @@ class PanopticMaps:
         for info in row["segments_info"]:
             there = f"{shown}: segment {info.get('id')!r} of {self.name}"
             category = self._categories.index(info, there)
-            if self.is_lenient and info.get("id") not in codes:
+            code = codes.pop(whole_number(info, "id", there, 1), None)
+            if code is None and self.is_lenient:
                 tell_left_out(self.name, there)
                 continue
-            code, number = _taken(codes, info, there), len(segments) + 1
+            if code is None:
+                raise DataError(
+                    f"{there}: a segment must have one pixel or more of its own in the map, got"
+                    " none; remove it from segments_info, or its double"
+                )
+            number = len(segments) + 1
             segments.append(
                 segment_from(info, number, category, code=code, classes=self.classes, where=there)
             )
@@ -226,14 +231,3 @@ def _ids(file: Path, where: str) -> Int32[np.ndarray, "h w"]:
         return read_ids(file)
     except ImageError as error:
         raise DataError(f"{where}: its map cannot be used: {error}") from error
-
-
-def _taken(codes: dict[int, dict[str, Any]], info: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return the run lengths of a segment, and take them out of those left."""
-    number = whole_number(info, "id", where, 1)
-    if number not in codes:
-        raise DataError(
-            f"{where}: a segment must have one pixel or more of its own in the map, got none;"
-            " remove it from segments_info, or its double"
-        )
-    return codes.pop(number)
