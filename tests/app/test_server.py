@@ -50,6 +50,7 @@ def paste(mask, change, number=1):
 def test_the_project_lists_photos_networks_and_formats(client, ids):
     project = client.get("/api/project").json()
     assert project["name"] == "photos" and not project["uploads"]
+    assert len(project["id"]) == 12
     assert project["models"] == {"click": "small", "segment": "small", "matte": ["small", "other"]}
     assert {"png", "tiff", "webp", "coco", "psd"} <= set(project["formats"])
     card = project["photos"][0]

@@ -20,8 +20,8 @@ def serve(tmp_path_factory):
     """Return a function that starts a server on a folder; it ends with the session."""
     home, servers = tmp_path_factory.mktemp("home"), []
 
-    def start(folder):
-        servers.append(Server(folder, home))
+    def start(folder, port=0):
+        servers.append(Server(folder, home, port))
         return servers[-1]
 
     yield start

@@ -122,6 +122,33 @@ class Desk:
         return sum(float(number) for number in numbers if number != "empty")
 
 
+class Gate:
+    """Requests of a page that wait here until they are let through."""
+
+    def __init__(self, desk, pattern):
+        self.desk, self.held, self.is_open = desk, [], False
+        desk.page.route(pattern, self.take)
+
+    def take(self, route):
+        if self.is_open:
+            route.continue_()
+        else:
+            self.held.append(route)
+
+    def wait(self):
+        """Wait until a request does."""
+        self.desk.until(lambda: self.held)
+
+    def let_one(self):
+        self.wait()
+        self.held.pop(0).continue_()
+
+    def open(self):
+        self.is_open = True
+        for route in self.held:
+            route.continue_()
+
+
 def alpha_of(path):
     """Return the alpha of a cut-out, 0 to 255."""
     with Image.open(path) as image:

@@ -239,6 +239,26 @@ def test_a_refused_action_is_dropped_and_told_and_the_next_one_goes_on(modules):
     assert answer == "done"
 
 
+def test_a_stopped_queue_keeps_what_waits_and_nobody_waits_for_it(modules):
+    answers, kept = run(
+        modules,
+        """
+        let answer;
+        const answered = new Promise((resolve) => { answer = resolve; });
+        const queue = new ActionQueue('a', () => answered, {keeper});
+        const promised = [1, 2].map((x) => queue.add('actions', {x}));
+        queue.stop();
+        await queue.idle();
+        answer('done');
+        const told = (each) => each.catch((error) => error.message);
+        const answers = await Promise.all([...promised, queue.add('actions', {x: 3})].map(told));
+        return [answers, notes.get('a')];
+        """,
+    )
+    assert answers == ["done", "kept for the next visit", "kept for the next visit"]
+    assert [entry["action"]["x"] for entry in json.loads(kept)] == [2, 3]
+
+
 def test_a_damaged_note_of_waiting_actions_is_none(modules):
     assert (
         run(
@@ -269,10 +289,18 @@ def test_a_full_queue_is_asked_again_after_the_time_it_names(modules, header, se
         ({"key": "?", "shiftKey": True}, "help"),
         ({"key": "+", "shiftKey": True}, "zoom in"),
         ({"key": "c", "ctrlKey": True}, None),
+        ({"key": "[", "ctrlKey": True, "altKey": True}, "smaller"),
+        ({"key": "]", "altKey": True}, "larger"),
+        ({"key": "[", "metaKey": True}, None),
     ],
 )
 def test_keys_mean_what_the_sheet_says(modules, event, command):
     assert call(modules, "keys", "m.commandOf(it)", event) == command
+
+
+@pytest.mark.parametrize(("long_px", "band_px"), [(500, 40), (8000, 500), (17_000, 1000)])
+def test_the_band_can_be_wide_but_not_wider_than_the_server_takes(modules, long_px, band_px):
+    assert call(modules, "refine", "m.widestBand(it)", long_px) == band_px
 
 
 def test_one_key_goes_round_all_views(modules):

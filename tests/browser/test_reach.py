@@ -37,6 +37,38 @@ def test_keys_alone_lead_to_a_mask_and_back(desk):
     expect(page.get_by_role("dialog", name="Export")).to_be_visible()
 
 
+def test_space_moves_the_photo_with_any_tool(desk):
+    page = desk.page
+    left = "each => parseFloat(each.style.left)"
+    before = page.locator("#split").evaluate(left)
+    page.get_by_role("button", name="Lasso").click()  # and the button keeps the focus
+    page.keyboard.down("Space")
+    desk.drag([(100, 100), (200, 100), (200, 200)])
+    page.keyboard.up("Space")
+    desk.ready()
+    expect(page.locator("#objects .object")).to_have_count(0)
+    assert page.locator("#split").evaluate(left) > before + 50
+    page.keyboard.press("0")
+    page.keyboard.down("Space")
+    page.evaluate("window.dispatchEvent(new Event('blur'))")
+    desk.drag([(100, 100), (200, 100), (200, 200)])
+    desk.ready()
+    assert desk.area() == pytest.approx(100 * 100 / 2, rel=0.03)
+
+
+def test_the_size_of_the_brush_is_set_with_keys_that_need_alt(desk):
+    desk.page.get_by_role("button", name="Brush").click()
+    size = desk.page.locator("#brush-size")
+    before = int(size.input_value())
+    press = """(keys) => document.body.dispatchEvent(
+        new KeyboardEvent('keydown', {...keys, bubbles: true, cancelable: true}))"""
+    desk.page.evaluate(press, {"key": "[", "altKey": True})  # Option
+    smaller = int(size.input_value())
+    assert smaller < before
+    desk.page.evaluate(press, {"key": "]", "altKey": True, "ctrlKey": True})  # AltGr on Windows
+    assert int(size.input_value()) > smaller
+
+
 def test_everything_that_can_be_used_has_a_name(desk):
     desk.click(200, 300)
     desk.page.get_by_test_id("refine").click()

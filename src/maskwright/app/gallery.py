@@ -6,6 +6,7 @@ outside the folder are not served, whatever links point to them.
 
 import hashlib
 import logging
+import os
 import re
 import threading
 from collections.abc import Iterator
@@ -65,6 +66,7 @@ class Gallery:
 
     def __init__(self, folder: Path, *, max_pixels: int = MAX_PIXELS) -> None:
         self.folder, self.max_pixels = folder.resolve(), max_pixels
+        self.id = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]
         self._found: dict[str, Found] = {}
         self._unreadable: set[tuple[str, str]] = set()
         self._photos: Kept[Photo] = Kept(_PHOTOS_BYTES)

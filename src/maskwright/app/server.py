@@ -102,6 +102,7 @@ def _add_project(api: FastAPI, workplace: Workplace) -> None:
     def project() -> Json:
         loaders = workplace.networks.loaders
         return {
+            "id": workplace.gallery.id,
             "name": display_name(workplace.gallery.folder.name),
             "photos": workplace.cards(),
             "models": {

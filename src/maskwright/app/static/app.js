@@ -91,12 +91,15 @@ function actionsOf(work) {
   const act = (/** @type {Record<string, any>} */ action) => { void send(action).catch(() => {}); };
   /** What was drawn on the canvas: an object is begun if there is none. */
   const gesture = (/** @type {Record<string, any>} */ action, /** @type {number} */ time, /** @type {string | undefined} */ name) => {
-    if (store.state.active === null) act({ type: 'add', ...(name ? { name } : {}) });
+    const { draft, pending } = store.state;
+    if (store.state.active === null && !work.isAdding) act({ type: 'add', ...(name ? { name } : {}) });
     send(action).then(
       () => painted(time),
       () => {},
     ).finally(() => {
-      store.set({ draft: null, pending: null });
+      // What was begun meanwhile is not answered yet.
+      if (store.state.draft === draft) store.set({ draft: null });
+      if (store.state.pending === pending) store.set({ pending: null });
     });
   };
   const take = (/** @type {number} */ number) => {
@@ -407,8 +410,8 @@ function takeDrops(work) {
     drop.hidden = true;
     for (const file of event.dataTransfer?.files ?? []) {
       const isMask = /\.(json|png)$/i.test(file.name) && store.state.document && !store.state.project?.uploads;
-      if (isMask || file.name.toLowerCase().endsWith('.json')) await importFile(file, store, (action) => work.act(action));
-      else await upload(work, file);
+      if (!isMask && !file.name.toLowerCase().endsWith('.json')) await upload(work, file);
+      else if (!await importFile(file, store, (action) => work.act(action))) return;
     }
   });
 }

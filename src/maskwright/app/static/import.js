@@ -34,24 +34,35 @@ export function showImport(store, act) {
  * Make objects of what a file holds.
  * @param {File} file @param {import('./store.js').Store} store
  * @param {(action: Record<string, any>) => Promise<any>} act
+ * @returns {Promise<boolean>} whether their photo is still the one at work
  */
 export async function importFile(file, store, act) {
   const { document: shown } = store.state;
-  if (!shown) return;
+  if (!shown) return true;
+  const isLeft = () => store.state.document?.photo.id !== shown.photo.id;
+  let imported = 0;
   try {
     const isJson = file.name.toLowerCase().endsWith('.json');
     const found = isJson ? objectsOf(JSON.parse(await file.text()), shown.photo) : await masksOf(file, shown.photo);
     for (const { name, mask } of found) {
+      if (isLeft()) break;
       const before = new Set(store.state.document?.objects.map((each) => each.number));
       await act({ type: 'add', name: name.slice(0, 80) });
+      if (isLeft()) break;
       const added = store.state.document?.objects.find((each) => !before.has(each.number));
       if (added) await act({ type: 'mask', object: added.number, rle: rleFromMask(mask) });
+      imported += 1;
     }
-    toast(`${found.length === 1 ? '1 object' : `${found.length} objects`} from ${file.name}`, 'good');
+    if (!isLeft()) toast(`${counted(imported)} from ${file.name}`, 'good');
   } catch (error) {
-    toast(`${file.name}: ${/** @type {Error} */ (error).message}`);
+    if (!isLeft()) toast(`${file.name}: ${/** @type {Error} */ (error).message}`);
   }
+  if (isLeft()) toast(`${file.name}: another photo was opened; ${counted(imported)} ${imported === 1 ? 'was' : 'were'} imported`);
+  return !isLeft();
 }
+
+/** @param {number} objects */
+const counted = (objects) => (objects === 1 ? '1 object' : `${objects} objects`);
 
 /**
  * Return the objects of a COCO or labelme file.

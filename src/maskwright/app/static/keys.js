@@ -5,6 +5,7 @@ import { byId, element } from './dom.js';
 import { TOOLS } from './tools.js';
 
 /** @typedef {{keys: string[], label: string, does: string, shown?: string}} Shortcut */
+/** @typedef {{key: string, ctrlKey?: boolean, metaKey?: boolean, shiftKey?: boolean, altKey?: boolean}} Pressed */
 
 /** @type {{title: string, rows: Shortcut[]}[]} `keys` as `named` says them; `does` is the name of a command */
 export const SHEET = [
@@ -49,11 +50,15 @@ const POINTER = [
   ['Long touch', 'Remove what lies there'],
 ];
 
+/** Whether a key is made with AltGr (on Windows: Ctrl and Alt) or Option on many keyboards. @param {string} key */
+const isBracket = (key) => key === '[' || key === ']';
+
 /**
  * Return the name of a pressed key, as in the table.
- * @param {{key: string, ctrlKey?: boolean, metaKey?: boolean, shiftKey?: boolean}} event
+ * @param {Pressed} event
  */
-export function named({ key, ctrlKey, metaKey, shiftKey }) {
+export function named({ key, ctrlKey, metaKey, shiftKey, altKey }) {
+  if (altKey && isBracket(key) && !metaKey) return key;
   const isLetter = /^[a-z]$/i.test(key);
   const shift = shiftKey && (isLetter || key.length > 1) ? 'shift+' : '';
   return `${ctrlKey || metaKey ? 'ctrl+' : ''}${shift}${key.toLowerCase()}`;
@@ -61,7 +66,7 @@ export function named({ key, ctrlKey, metaKey, shiftKey }) {
 
 /**
  * Return the command that a pressed key stands for, or null.
- * @param {{key: string, ctrlKey?: boolean, metaKey?: boolean, shiftKey?: boolean}} event
+ * @param {Pressed} event
  */
 export function commandOf(event) {
   const name = named(event);
@@ -78,7 +83,7 @@ export function commandOf(event) {
  */
 export function obeyKeys(commands) {
   window.addEventListener('keydown', (event) => {
-    if (event.defaultPrevented || event.altKey || isTyped(event)) return;
+    if (event.defaultPrevented || (event.altKey && !isBracket(event.key)) || isTyped(event)) return;
     const command = commandOf(event);
     if (!command || document.querySelector('dialog[open]')) return;
     const [verb, ...rest] = command.split(' ');

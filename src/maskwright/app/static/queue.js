@@ -59,8 +59,9 @@ export class ActionQueue {
     return left.length;
   }
 
-  /** Wait until all is answered. */
+  /** Wait until all is answered; what a stopped queue keeps never is. */
   async idle() {
+    if (this.isStopped) return;
     await Promise.allSettled(this.waiting.map((each) => each.answered));
   }
 
@@ -101,6 +102,7 @@ export class ActionQueue {
       }
     }
     this.isRunning = false;
+    for (const each of this.waiting) each.reject(new Error('kept for the next visit')); // only where it was stopped
   }
 
   /** @param {{entry: Entry}} done */

@@ -7,6 +7,8 @@ import { amountOf } from './mattes.js';
 /** @typedef {import('./store.js').Store} Store */
 /** @typedef {(action: Record<string, any>) => Promise<any>} Act */
 
+const MOST_BAND = 1000; // what the server takes
+
 const BRUSHES = [
   { value: null, label: 'Off', title: 'Leave the band as it is' },
   { value: 255, label: 'Keep', title: 'Paint what surely belongs to the object' },
@@ -55,6 +57,9 @@ export function toggleRefine(store, act) {
   if (store.state.mode === 'overlay') store.set({ mode: 'checkerboard' }); // where soft edges are seen
 }
 
+/** Return the widest band that can be set. @param {number} long side of the photo, in pixels like the band */
+export const widestBand = (long) => Math.min(MOST_BAND, Math.max(40, Math.round(long / 16)));
+
 /** @param {string} id @returns {HTMLInputElement} */
 const field = (id) => byId(id);
 
@@ -70,9 +75,9 @@ function update(store, toggle) {
     if (store.state.bandValue !== null) store.set({ bandValue: null });
     return;
   }
-  const long = Math.max(shown.photo.width, shown.photo.height);
+  const { width, height } = shown.photo;
   const band = field('band');
-  band.max = String(Math.max(40, Math.round(long / 16)));
+  band.max = String(widestBand(Math.max(width, height)));
   field('band-auto').checked = refine.band === 'auto';
   if (refine.band !== 'auto') band.value = String(refine.band);
   byId('band-value').textContent = refine.band === 'auto' ? 'auto' : `${refine.band} px`;

@@ -51,6 +51,17 @@ export class Tools {
     top.addEventListener('contextmenu', (event) => event.preventDefault());
     top.addEventListener('wheel', (event) => this.wheel(event), { passive: false });
     top.addEventListener('keydown', (event) => this.key(event));
+    window.addEventListener('keydown', (event) => this.holdSpace(event));
+    window.addEventListener('keyup', (event) => { if (event.code === 'Space') this.spaceIsDown = false; });
+    window.addEventListener('blur', () => { this.spaceIsDown = false; });
+  }
+
+  /** Let the photo be moved with any tool; a button that has the focus still gets its Space. @param {KeyboardEvent} event */
+  holdSpace(event) {
+    const target = /** @type {HTMLElement} */ (event.target);
+    if (event.code !== 'Space' || target.matches('input[type=text]')) return;
+    if (target === this.viewport.top) event.preventDefault();
+    this.spaceIsDown = true;
   }
 
   get photo() {

@@ -6,6 +6,7 @@ import { applyChange, documentFrom, stillActive } from './document.js';
 import { ActionQueue } from './queue.js';
 import { maskFromRle } from './rle.js';
 
+/** @typedef {import('./queue.js').Entry} Entry */
 /** @typedef {import('./store.js').Card} Card */
 /**
  * @typedef {object} Listeners
@@ -57,8 +58,9 @@ export class Work {
     this.id = card.id;
     this.queue?.stop();
     if (isAnother) {
+      this.queue = null; // nothing is done to a photo that is not open yet
       this.store.set({
-        document: null, active: null, subjects: [], hovered: null, clickMs: null, draft: null,
+        document: null, held: true, active: null, subjects: [], hovered: null, clickMs: null, draft: null,
         pending: null, bandValue: null, waiting: 0, encoding: { state: 'waiting', seconds: 0 },
       });
       this.tell.opened(card);
@@ -82,7 +84,7 @@ export class Work {
       try {
         return await post(this.path('open'), { client: this.client, take_over: takeOver });
       } catch (error) {
-        if (error instanceof Refused && error.status === 409) {
+        if (isHeld(error)) {
           this.store.set({ held: false });
           return null;
         }
@@ -98,7 +100,8 @@ export class Work {
 
   /** @param {string} id */
   newQueue(id) {
-    return new ActionQueue(QUEUE + id, (entry) => this.send(entry), {
+    // Photos of two folders may share their id, which follows from the name alone.
+    return new ActionQueue(`${QUEUE}${this.store.state.project?.id}.${id}`, (entry) => this.send(entry), {
       keeper: localStorage,
       changed: (waiting, lost) => {
         if (id === this.id) this.store.set({ waiting, lost });
@@ -118,12 +121,19 @@ export class Work {
 
   /**
    * Do something to the photo; the answer comes once it is done and applied.
-   * @param {Record<string, any>} action; `object: null` means the object at work when it is sent
+   * @param {Record<string, any>} action; `object: null` means the object at work, or the one that
+   * will be after what waits
    * @returns {Promise<any>} the change
    */
   act(action) {
     if (!this.queue || !this.store.state.held) return Promise.reject(new Error('not held'));
-    return this.queue.add('actions', action);
+    const mayChange = this.queue.waiting.some(({ entry }) => mayChangeObject(entry));
+    return this.queue.add('actions', mayChange ? action : aimed(action, this.store.state.active));
+  }
+
+  /** Whether an object is on its way that will be at work. */
+  get isAdding() {
+    return this.queue?.waiting.some(({ entry }) => entry.action?.type === 'add') ?? false;
   }
 
   /** @param {'undo' | 'redo'} kind */
@@ -132,18 +142,26 @@ export class Work {
     void this.queue.add(kind);
   }
 
-  /** @param {import('./queue.js').Entry} entry */
+  /** @param {Entry} entry */
   async send({ key, kind, action }) {
     const { document, active } = this.store.state;
     const path = this.path(kind); // asked before waiting: another photo may be opened meanwhile
     const body = { client: this.client, revision: document?.revision, key };
-    if (action) {
-      const object = action.object === null ? active : action.object;
-      Object.assign(body, { action: 'object' in action ? { ...action, object } : action });
+    const change = await post(path, action ? { ...body, action: aimed(action, active) } : body);
+    if (document && document === this.store.state.document) {
+      this.apply(change, action);
+      this.aimWaiting(key);
     }
-    const change = await post(path, body);
-    if (document && document === this.store.state.document) this.apply(change, action);
     return change;
+  }
+
+  /** Say of what waits which object it is about, as far as that is known now. @param {string} answered */
+  aimWaiting(answered) {
+    for (const { entry } of this.queue?.waiting ?? []) {
+      if (entry.key === answered) continue;
+      if (mayChangeObject(entry)) return;
+      entry.action = aimed(entry.action, this.store.state.active);
+    }
   }
 
   /** @param {any} change @param {Record<string, any> | null} action */
@@ -161,18 +179,25 @@ export class Work {
 
   /** @param {Error} error */
   async refused(error) {
-    if (error instanceof Refused && error.status === 409) {
-      this.queue?.drop();
-      if (error.body.holder) {
-        this.store.set({ held: false });
-        return;
-      }
-      const card = this.store.state.cards.find((each) => each.id === this.id);
-      if (card) await this.open(card);
-      this.tell.failed(new Error('This photo was changed elsewhere. It was loaded again; your last action was not done.'));
+    if (!(error instanceof Refused) || error.status !== 409) {
+      this.tell.failed(error);
       return;
     }
-    this.tell.failed(error);
+    this.queue?.drop();
+    if (isHeld(error)) this.store.set({ held: false });
+    else if (await this.reopen()) this.tell.failed(new Error('This photo was changed elsewhere. It was loaded again; your last action was not done.'));
+  }
+
+  /** Open the photo at work again, or tell why that is refused; return whether it was not. */
+  async reopen() {
+    const card = this.store.state.cards.find((each) => each.id === this.id);
+    try {
+      if (card) await this.open(card);
+      return true;
+    } catch (error) {
+      this.tell.failed(/** @type {Error} */ (error));
+      return false;
+    }
   }
 
   /** Say again and again that this tab is here. */
@@ -203,8 +228,7 @@ export class Work {
    * @param {number} visit
    */
   async regain(visit) {
-    const card = this.store.state.cards.find((each) => each.id === this.id);
-    if (card && visit === this.visit && !this.queue?.waiting.length) await this.open(card);
+    if (visit === this.visit && !this.queue?.waiting.length) await this.reopen();
   }
 
   /** Follow the encoding of the photo until it is ready. @param {number} visit */
@@ -239,3 +263,17 @@ export class Work {
     }
   }
 }
+
+/** Whether the server said no because another tab holds the photo. @param {unknown} error */
+const isHeld = (error) => error instanceof Refused && error.status === 409 && Boolean(error.body.holder);
+
+/** Whether another object may be at work once it is done. @param {Entry} entry */
+const mayChangeObject = ({ kind, action }) => kind !== 'actions' || ['add', 'remove'].includes(action?.type);
+
+/**
+ * Return an action that names its object, where it meant the one at work.
+ * @template {Record<string, any> | null} Action
+ * @param {Action} action @param {number | null} active
+ * @returns {Action}
+ */
+const aimed = (action, active) => (action?.object === null ? { ...action, object: active } : action);
