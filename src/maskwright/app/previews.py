@@ -2,9 +2,10 @@
 
 import time
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float32
 from numpy.typing import NDArray
 
 from maskwright.app.document import Object
@@ -21,6 +22,14 @@ from maskwright.structures.matte import Matte
 _MATTES_BYTES = 96 * 2**20
 
 
+class _Made(NamedTuple):
+    """A matte, its alpha where the photo is to be seen, and the seconds that both took."""
+
+    matte: Matte
+    alpha: Float32[np.ndarray, "h w"]
+    seconds: float
+
+
 class Previews:
     """Pictures of objects; all methods are called in the networks' lane.
 
@@ -30,7 +39,7 @@ class Previews:
 
     def __init__(self, networks: Networks) -> None:
         self.networks = networks
-        self._mattes: Kept[tuple[Matte, float]] = Kept(_MATTES_BYTES)
+        self._mattes: Kept[_Made] = Kept(_MATTES_BYTES)
 
     def trimap(self, found: Found, one: Object, side: int | None) -> bytes:
         """Return the trimap as a grey PNG of 0, 128 and 255.
@@ -47,9 +56,8 @@ class Previews:
         Raises:
             TrimapError: If the object has no mask, or the whole photo is the object.
         """
-        matte, seconds = self._matte(found, one, side)
-        small = shrunk(self.networks.gallery.read(found), side)
-        return _png(from_float(seen_alpha(small, matte), np.uint8)), seconds
+        made = self._made(found, one, side)
+        return _png(from_float(made.alpha, np.uint8)), made.seconds
 
     def cutout(self, found: Found, one: Object, side: int, decontaminate: float) -> bytes:
         """Return the cut-out as a PNG of 8 bit with straight alpha, in sRGB.
@@ -57,13 +65,13 @@ class Previews:
         Raises:
             TrimapError: As for `alpha`.
         """
-        matte, _ = self._matte(found, one, side)
+        matte = self._made(found, one, side).matte
         small = shrunk(self.networks.gallery.read(found), side)
         alpha = None if small.alpha is None else at_depth(small.alpha, np.uint8)
         shown = Photo(from_float(network_rgb(small), np.uint8), alpha=alpha, source=small.source)
         return _png(cut_out_by(shown, matte, decontaminate).rgba)
 
-    def _matte(self, found: Found, one: Object, side: int) -> tuple[Matte, float]:
+    def _made(self, found: Found, one: Object, side: int) -> _Made:
         if one.rle is None:
             raise TrimapError(
                 f"expected an object with a mask, {one.number} has none yet; click on it"
@@ -74,10 +82,11 @@ class Previews:
             return known
         photo = self.networks.gallery.read(found)
         matter = None if one.refine is None else self.networks.matter(one.refine.model)
-        started = time.perf_counter()
-        matte = small_matte_of(one, photo, matter, small=shrunk(photo, side))
-        made = matte, time.perf_counter() - started
-        self._mattes.put(key, made, matte.alpha.nbytes)
+        small, started = shrunk(photo, side), time.perf_counter()
+        matte = small_matte_of(one, photo, matter, small=small)
+        made = _Made(matte, seen_alpha(small, matte), time.perf_counter() - started)
+        arrays = 1 if small.alpha is None else 2  # without transparency both are one
+        self._mattes.put(key, made, arrays * matte.alpha.nbytes)
         return made
 
 

@@ -460,9 +460,7 @@ def _yolo_labels(name: str, stem: str, found: Segmentation) -> bytes:
     """Return the labels of a photo; they are found by its name without suffix, so that is taken."""
     plain = str(PurePosixPath(name).with_suffix(""))
     if stem != plain:
-        raise DataError(
-            f"photos must differ in more than their suffix for YOLO, got {plain} twice; rename one"
-        )
+        raise DataError(yolo.namesakes(plain))
     return yolo.label_text(_annotated(name, found))[0].encode()
 
 

@@ -7,7 +7,7 @@ import logging
 import os
 import re
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -88,19 +88,16 @@ def wants_everything() -> bool:
     return debug or bool(os.environ.get("MASKWRIGHT_DEBUG"))
 
 
+def output(help: str) -> Any:
+    """Return the flag -o with its text."""
+    return typer.Option("--output", "-o", metavar="OUT", help=help)
+
+
 Photos = Annotated[
     list[str],
     typer.Argument(metavar="PHOTO", help="Photos, or folders of photos; - is standard input."),
 ]
-Output = Annotated[
-    str,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="OUT",
-        help="A file for one photo, a folder for several; - is standard output.",
-    ),
-]
+Output = Annotated[str, output("A file for one photo, a folder for several; - is standard output.")]
 Trimap = Annotated[
     str | None,
     typer.Option(

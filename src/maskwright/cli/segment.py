@@ -19,11 +19,8 @@ SHOWN_SCORE = 0.5  # of instances: a hundred guesses are for scoring, not for lo
 
 Output = Annotated[
     str,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="OUT",
-        help="A file for one photo, a folder for several; for all, COCO's file, YOLO's folder.",
+    flags.output(
+        "A file for one photo, a folder for several; for all, COCO's file, YOLO's folder."
     ),
 ]
 

@@ -89,13 +89,22 @@ def label_files(root: Path, names: Sequence[str]) -> list[Path]:
         UsageError: If two photos would have one file of labels.
     """
     stems = [str(PurePosixPath(name).with_suffix("")) for name in names]
-    twice = [stem for stem, count in Counter(stems).items() if count > 1]
-    if twice:
-        raise UsageError(
-            f"photos must differ in more than their suffix for YOLO, got {twice[0]} twice;"
-            " rename one"
-        )
+    twice = _first_twice(stems)
+    if twice is not None:
+        raise UsageError(namesakes(twice))
     return [root / "labels" / f"{stem}.txt" for stem in stems]
+
+
+def namesakes(stem: str) -> str:
+    """Return what is wrong with photos of one stem, in words: they would share their labels."""
+    return (
+        f"photos must differ in more than their suffix for YOLO, got {display_name(stem)} twice;"
+        " rename one"
+    )
+
+
+def _first_twice(stems: Sequence[str]) -> str | None:
+    return next((stem for stem, count in Counter(stems).items() if count > 1), None)
 
 
 def names_file(labels: Path) -> Path | None:
@@ -162,12 +171,9 @@ def read_yolo(
         if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
     ]
     stems = [file.relative_to(images).with_suffix("").as_posix() for file in files]
-    twice = [stem for stem, count in Counter(stems).items() if count > 1]
-    if twice:
-        raise DataError(
-            f"{display_name(images)}: photos must differ in more than their suffix for YOLO, got"
-            f" {display_name(twice[0])} twice; rename one"
-        )
+    twice = _first_twice(stems)
+    if twice is not None:
+        raise DataError(f"{display_name(images)}: {namesakes(twice)}")
     photos = dict(zip(stems, files, strict=True))
     texts = {
         file.relative_to(labels).with_suffix("").as_posix(): file
